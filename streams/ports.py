@@ -1,0 +1,111 @@
+"""What the shells ask of the outside world. Kafka answers in production, an in-memory log in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+
+class Record(NamedTuple):
+    """One record of a topic's partition, as it lies in the log."""
+
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Output(NamedTuple):
+    """One record to write: to which output ("predictions", …), with which key, value and timestamp."""
+
+    name: str
+    key: bytes | None
+    value: bytes
+    timestamp_ms: int
+
+
+class Fetched(NamedTuple):
+    """What a poll brought for one partition of one input.
+
+    ``end_offset`` is set when the partition is read to its end: the offset of the next record to come, which lies
+    past the markers of transactions.
+    """
+
+    topic: str
+    partition: int
+    records: list[Record]
+    end_offset: int | None
+
+
+class Assignment(Protocol):
+    """Called from within ``poll`` when partitions come and go. Partition p stands for the task p."""
+
+    def assigned(self, partitions: list[int]) -> None: ...
+
+    def revoked(self, partitions: list[int], *, lost: bool) -> None: ...
+
+
+class Log(Protocol):
+    """A partitioned log with transactions and consumer groups, as the worker uses it.
+
+    Every method raises errors of streams/errors.py only: BrokerUnreachable, Fenced, OutcomeUnknown or Declined.
+    """
+
+    def subscribe(self, topics: list[str], listener: Assignment) -> None:
+        """Join the group; from now on ``poll`` may call the listener."""
+
+    def poll(self, timeout_s: float, records_max: int) -> list[Fetched]:
+        """Wait up to ``timeout_s`` for the first record, then take what is there, ``records_max`` at most."""
+
+    def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Read on from ``offset``: the partitions of a task, once it is recovered."""
+
+    def pause(self, partitions: list[tuple[str, int]]) -> None: ...
+
+    def resume(self, partitions: list[tuple[str, int]]) -> None: ...
+
+    def committed(self, topics: list[str], partition: int) -> dict[str, int | None]:
+        """Topic -> the group's next offset, once no transaction that could still change it is open."""
+
+    def begin(self) -> None: ...
+
+    def produce(self, topic: str, partition: int, key: bytes | None, value: bytes, timestamp_ms: int) -> None: ...
+
+    def send_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        """Committed records with start <= offset < end, in order. Outside of the group."""
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """The log's end, once no transaction is open before it. Waits for open ones to end."""
+
+    def beginning_offset(self, topic: str, partition: int) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class BlobStore(Protocol):
+    """Where checkpoints lie. A blob is written whole or not at all, and never overwritten."""
+
+    def put(self, name: str, blob: bytes) -> None: ...
+
+    def get(self, name: str) -> bytes:
+        """Raises CheckpointCorrupt when there is no such blob."""
+
+    def names(self) -> Iterable[str]: ...
+
+    def delete(self, name: str) -> None: ...
+
+
+class Telemetry(Protocol):
+    """Counts for operators. Called once a batch, never per record; nothing in the core depends on it."""
+
+    def observe(self, name: str, value: float, **labels: str) -> None: ...
+
+    def count(self, name: str, amount: float, **labels: str) -> None: ...
+
+    def gauge(self, name: str, value: float, **labels: str) -> None: ...

@@ -1,0 +1,191 @@
+"""What a task writes to its output topics, one Struct a topic. The JSON here is riverrun's public wire format.
+
+Times end in ``_time_ms`` or ``_ms`` and are milliseconds since the Unix epoch (durations: milliseconds). An event is
+named by its ``event_id`` and by its coordinates ``topic[partition]@offset``. Nothing in a record depends on a clock or
+on how the input was cut into batches, so the same input always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+Scalar = bool | int | float | str
+"""A label or a prediction: bool (binary), str or int (multiclass) or float (regression)."""
+
+
+class Verdict(msgspec.Struct, omit_defaults=False):
+    """What one model said of one event. ``probability`` is P(True), binary only; ``probabilities`` multiclass only."""
+
+    model: str
+    version: str
+    role: str  # champion | challenger | baseline
+    prediction: Scalar | None
+    probability: float | None
+    probabilities: dict[str, float] | None
+
+
+class FeaturesRecord(msgspec.Struct):
+    """The clean, featurized row that the models saw."""
+
+    event_id: str
+    event_time_ms: int
+    topic: str
+    partition: int
+    offset: int
+    features: dict[str, bool | int | float | str | None]
+
+
+class PredictionRecord(msgspec.Struct):
+    """The champion's prediction, and in ``shadows`` what the other models said of the same event."""
+
+    event_id: str
+    event_time_ms: int
+    topic: str
+    partition: int
+    offset: int
+    model: str
+    version: str
+    role: str
+    prediction: Scalar | None
+    probability: float | None
+    probabilities: dict[str, float] | None
+    shadows: list[Verdict]
+
+
+class OutcomeRecord(msgspec.Struct):
+    """A prediction joined with its label: the row that was scored and learned from; or expired without a label.
+
+    ``status`` is "scored" or "expired"; the label fields are null when expired.
+    """
+
+    event_id: str
+    event_time_ms: int
+    topic: str
+    partition: int
+    offset: int
+    status: str
+    label: Scalar | None
+    label_time_ms: int | None
+    label_delay_ms: int | None
+    label_topic: str | None
+    label_offset: int | None
+    model: str
+    version: str
+    role: str
+    prediction: Scalar | None
+    probability: float | None
+    probabilities: dict[str, float] | None
+    shadows: list[Verdict]
+
+
+class ConfusionCell(msgspec.Struct):
+    """How often a label was met by a prediction. Values as text: "true", "false", or the class."""
+
+    label: str
+    prediction: str
+    count: int
+
+
+class ScoreCounts(msgspec.Struct):
+    """Sums and counts from which every score follows; two of them add up to the score of both. See models/scores.py."""
+
+    n: int
+    confusion: list[ConfusionCell]
+    log_loss_sum: float
+    bins: list[int]  # probability histogram, only the bins in use: bin i holds P(True) in [i/B, (i+1)/B)
+    negatives: list[int]
+    positives: list[int]
+    abs_error_sum: float
+    squared_error_sum: float
+    label_sum: float
+    label_squared_sum: float
+
+
+class ScoreValues(msgspec.Struct):
+    """Scores worked out from counts. Null where undefined (no positives seen, another kind of target, …)."""
+
+    n: int
+    accuracy: float | None
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    auc: float | None
+    log_loss: float | None
+    mae: float | None
+    rmse: float | None
+    r2: float | None
+
+
+class ModelScores(msgspec.Struct):
+    """One model in one report: this period's counts (mergeable), and the values so far and over the sliding window."""
+
+    model: str
+    version: str
+    role: str
+    counts: ScoreCounts
+    cumulative: ScoreValues
+    sliding: ScoreValues
+
+
+class Count(msgspec.Struct):
+    """A named count: of records by input, of rejects by reason, of labels by what became of them."""
+
+    name: str
+    count: int
+
+
+class MetricsRecord(msgspec.Struct):
+    """One task's report of one period of record time, [window_start_time_ms, window_end_time_ms)."""
+
+    task: int
+    sequence: int
+    window_start_time_ms: int
+    window_end_time_ms: int
+    records: list[Count]  # by input
+    rejects: list[Count]  # by reason
+    labels: list[Count]  # scored, expired, duplicate, corrected, orphan, early
+    pending_labels: int
+    label_delay_bounds_ms: list[int]  # upper bounds of the histogram's buckets, the last one open
+    label_delay_counts: list[int]  # one longer than the bounds
+    label_delay_sum_ms: int
+    models: list[ModelScores]
+
+
+class DriftRecord(msgspec.Struct):
+    """A detector saw the distribution change. Coordinates are those of the record that tipped it."""
+
+    task: int
+    time_ms: int
+    topic: str
+    partition: int
+    offset: int
+    detector: str
+    watched: str  # "error of logistic", "feature visibility_mi", "prediction of logistic"
+    model: str | None
+    value: float
+    action: str  # what was done about it: "reported"
+
+
+class RejectRecord(msgspec.Struct):
+    """A record that could not be used, whole: ``key`` and ``value`` are the raw bytes in base64."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    reason: str
+    field: str
+    detail: str
+    key: bytes | None
+    value: bytes | None
+
+
+OUTPUTS: dict[str, type[msgspec.Struct]] = {
+    "features": FeaturesRecord,
+    "predictions": PredictionRecord,
+    "outcomes": OutcomeRecord,
+    "metrics": MetricsRecord,
+    "drift": DriftRecord,
+    "rejects": RejectRecord,
+}
+"""Output name -> record type. The topic is ``{pipeline}.{name}``; the journal has its own record (streams/journal.py)."""
