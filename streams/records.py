@@ -143,6 +143,7 @@ class MetricsRecord(msgspec.Struct):
     window_end_time_ms: int
     records: list[Count]  # by input
     rejects: list[Count]  # by reason
+    repairs: list[Count]  # values mended by a cleaning rule, by field and remedy
     labels: list[Count]  # scored, expired, duplicate, corrected, orphan, early
     pending_labels: int
     label_delay_bounds_ms: list[int]  # upper bounds of the histogram's buckets, the last one open
@@ -188,4 +189,4 @@ OUTPUTS: dict[str, type[msgspec.Struct]] = {
     "drift": DriftRecord,
     "rejects": RejectRecord,
 }
-"""Output name -> record type. The topic is ``{pipeline}.{name}``; the journal has its own record (streams/journal.py)."""
+"""Output name -> record type. The topic is ``{pipeline}.{name}``; the journal's record is in streams/journal.py."""

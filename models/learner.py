@@ -1,0 +1,169 @@
+"""A learner: one River model, what it predicts, and when it stops learning.
+
+Three kinds of target: ``binary`` (the label is a bool), ``multiclass`` (a str or an int) and ``regression`` (a float).
+For a binary target the model may be a classifier or an anomaly detector, whose score is read as P(True).
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from river import anomaly, base
+
+from models.digest import state_digest
+
+Kind = Literal["binary", "multiclass", "regression"]
+Role = Literal["champion", "challenger", "baseline"]
+Label = bool | int | float | str
+Features = dict[str, bool | int | float | str | None]
+
+
+class Prediction(NamedTuple):
+    """What a model says before it sees the label.
+
+    ``value`` is the predicted label (None when a multiclass model has seen no class yet), ``probability`` is P(True)
+    of a binary target, ``probabilities`` maps each known class, as text, to its probability (multiclass only).
+    """
+
+    value: Label | None
+    probability: float | None = None
+    probabilities: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One model of a pipeline, as declared.
+
+    Parameters
+    ----------
+    name
+        How topics, scores and commands call it; unique in the pipeline.
+    model
+        Any River classifier, regressor or anomaly detector, or a River pipeline that ends in one. It is copied: the
+        declared object itself never learns. Random models need a seed.
+    learn_until
+        Time (with a time zone) of the first event that is only predicted and no longer learned from; None: learns
+        for ever. A model frozen this way is the yardstick for what learning on is worth.
+
+    Examples
+    --------
+    >>> from river.linear_model import LogisticRegression
+    >>> Learner("logistic", LogisticRegression()).learns_at(0)
+    True
+    """
+
+    name: str
+    model: Any
+    learn_until: datetime | None = None
+
+    def learns_at(self, event_time_ms: int) -> bool:
+        """Whether an event of that time (ms since the Unix epoch) is learned from."""
+        return self.learn_until is None or event_time_ms < self.learn_until.timestamp() * 1000
+
+    def version(self) -> str:
+        """Eight hex digits that change when the declared model does."""
+        return hashlib.sha256(f"{self.name} {self.learn_until} {state_digest(self.model)}".encode()).hexdigest()[:8]
+
+
+class Rule(base.Classifier):  # type: ignore[misc]
+    """A yardstick that never learns: a binary prediction by a function of the features.
+
+    Parameters
+    ----------
+    function
+        An importable function of the features (a dict) that returns a bool.
+
+    Examples
+    --------
+    >>> def delayed(x):
+    ...     return x["dep_delay_min"] > 15
+    >>> Rule(delayed).predict_proba_one({"dep_delay_min": 20})
+    {True: 1.0}
+    """
+
+    def __init__(self, function: Callable[[Features], bool]) -> None:
+        self.function = function
+
+    def learn_one(self, x: Features, y: Label) -> None:
+        """Rules do not learn."""
+
+    def predict_proba_one(self, x: Features) -> dict[bool, float]:
+        """All the probability on what the function says."""
+        return {bool(self.function(x)): 1.0}
+
+
+def _binary(model: Any) -> Callable[[Features], Prediction]:
+    def predict(x: Features) -> Prediction:
+        said = model.predict_proba_one(x)
+        # A model that has seen nothing says nothing: even odds. One that has seen a single class knows only that one.
+        probability = float(said.get(True, 0.0)) if said else 0.5
+        return Prediction(probability >= 0.5, probability)
+
+    return predict
+
+
+def _anomaly(model: Any) -> Callable[[Features], Prediction]:
+    def predict(x: Features) -> Prediction:
+        probability = min(max(float(model.score_one(x)), 0.0), 1.0)
+        return Prediction(probability >= 0.5, probability)
+
+    return predict
+
+
+def _multiclass(model: Any) -> Callable[[Features], Prediction]:
+    def predict(x: Features) -> Prediction:
+        said = model.predict_proba_one(x)
+        best = max(said, key=said.__getitem__) if said else None
+        return Prediction(best, None, {str(label): float(p) for label, p in said.items()})
+
+    return predict
+
+
+def _regression(model: Any) -> Callable[[Features], Prediction]:
+    def predict(x: Features) -> Prediction:
+        return Prediction(float(model.predict_one(x)))
+
+    return predict
+
+
+def final_step(model: Any) -> Any:
+    """The estimator at the end of a River pipeline, or the model itself."""
+    return model[-1] if hasattr(model, "steps") else model
+
+
+def predictor(model: Any, kind: Kind) -> Callable[[Features], Prediction]:
+    """The function that asks this model for a prediction of this kind."""
+    if kind == "regression":
+        return _regression(model)
+    if kind == "multiclass":
+        return _multiclass(model)
+    return _anomaly(model) if isinstance(final_step(model), anomaly.base.AnomalyDetector) else _binary(model)
+
+
+class LiveModel:
+    """A declared learner at work: its own copy of the model, its version and its role."""
+
+    def __init__(self, learner: Learner, role: Role, kind: Kind) -> None:
+        self.learner, self.role, self.kind = learner, role, kind
+        self.name, self.version = learner.name, learner.version()
+        self.load(copy.deepcopy(learner.model))
+
+    def load(self, model: Any) -> None:
+        """Go on with this model in place of the present one."""
+        self.model = model
+        self.predict = predictor(model, self.kind)
+        self.supervised = not isinstance(final_step(model), anomaly.base.AnomalyDetector) or isinstance(
+            final_step(model), anomaly.base.SupervisedAnomalyDetector
+        )
+
+    def learn(self, features: Features, label: Label) -> None:
+        """Learn from the features that were predicted on and the label that came for them."""
+        if self.supervised:
+            self.model.learn_one(features, label)
+        else:
+            self.model.learn_one(features)

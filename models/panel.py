@@ -1,0 +1,107 @@
+"""A pipeline's models side by side: the champion and those in its shadow see the same events and the same labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from models.drift import LiveWatch, Watch
+from models.learner import Features, Kind, Label, Learner, LiveModel, Prediction, Role
+from models.prequential import Prequential
+
+
+class Drift(NamedTuple):
+    """A detector saw drift: which one, on what, of which model (None for a feature), at which value."""
+
+    detector: str
+    watched: str
+    model: str | None
+    value: float
+
+
+class Panel:
+    """Predict together, be scored together, learn together. The champion is the first.
+
+    Examples
+    --------
+    >>> from river.linear_model import LogisticRegression
+    >>> panel = Panel([(Learner("logistic", LogisticRegression()), "champion")], "binary", [], sliding=24)
+    >>> for x, y in [(1.0, True), (-1.0, False), (1.0, True)]:
+    ...     predictions, _ = panel.predict({"x": x})
+    ...     _ = panel.learn({"x": x}, y, predictions, event_time_ms=0)
+    >>> panel.predict({"x": 1.0})[0][0].value
+    True
+    """
+
+    def __init__(
+        self, learners: Sequence[tuple[Learner, Role]], kind: Kind, watches: Sequence[Watch], sliding: int
+    ) -> None:
+        self.kind = kind
+        self.models = [LiveModel(learner, role, kind) for learner, role in learners]
+        self.scores = [Prequential(kind, sliding) for _ in self.models]
+        self.watches = [LiveWatch(watch) for watch in watches]
+        place = {model.name: index for index, model in enumerate(self.models)}
+        self._on_feature = [w for w in self.watches if w.watch.stream == "feature"]
+        self._on_prediction = [(place[w.watch.name or self.models[0].name], w) for w in self._of("prediction")]
+        self._on_error = [(place[w.watch.name or self.models[0].name], w) for w in self._of("error")]
+
+    def _of(self, stream: str) -> list[LiveWatch]:
+        return [watch for watch in self.watches if watch.watch.stream == stream]
+
+    def predict(self, features: Features) -> tuple[tuple[Prediction, ...], list[Drift]]:
+        """What each model says of an event, and the drift seen in features and predictions."""
+        predictions = tuple([model.predict(features) for model in self.models])
+        drifts: list[Drift] = []
+        for watch in self._on_feature:
+            value = features.get(watch.watch.name or "")
+            if isinstance(value, int | float):
+                self._show(watch, float(value), None, drifts)
+        for index, watch in self._on_prediction:
+            said = predictions[index]
+            if said.probability is not None:
+                self._show(watch, said.probability, self.models[index].name, drifts)
+            elif isinstance(said.value, float):
+                self._show(watch, said.value, self.models[index].name, drifts)
+        return predictions, drifts
+
+    def learn(
+        self, features: Features, label: Label, predictions: Sequence[Prediction], event_time_ms: int
+    ) -> list[Drift]:
+        """Score what was predicted, then learn from it. The features are those that were predicted on."""
+        drifts: list[Drift] = []
+        for score, prediction in zip(self.scores, predictions, strict=True):
+            score.update(label, prediction)
+        for index, watch in self._on_error:
+            self._show(watch, self._error(label, predictions[index]), self.models[index].name, drifts)
+        for model in self.models:
+            if model.learner.learns_at(event_time_ms):
+                model.learn(features, label)
+        return drifts
+
+    def _error(self, label: Label, prediction: Prediction) -> float:
+        if self.kind == "regression":
+            assert isinstance(prediction.value, float)
+            return abs(float(label) - prediction.value)
+        return float(prediction.value != label)
+
+    def _show(self, watch: LiveWatch, value: float, model: str | None, drifts: list[Drift]) -> None:
+        if watch.update(value):
+            drifts.append(Drift(type(watch.detector).__name__, watch.watch.watched, model, value))
+
+    def state(self) -> dict[str, Any]:
+        """All that was learned, to be pickled before the next call."""
+        return {
+            "models": {m.name: (m.version, m.model, s) for m, s in zip(self.models, self.scores, strict=True)},
+            "watches": {w.watch.title: (w.detector, w.seen) for w in self.watches},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state. A learner that is new, or was declared anew since, starts from the beginning."""
+        for index, model in enumerate(self.models):
+            version, learned, score = state["models"].get(model.name, (None, None, None))
+            if version == model.version:
+                model.load(learned)
+                self.scores[index] = score
+        for watch in self.watches:
+            if watch.watch.title in state["watches"]:
+                watch.detector, watch.seen = state["watches"][watch.watch.title]

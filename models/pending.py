@@ -1,0 +1,127 @@
+"""Pair each prediction with its late label, once. No Kafka, clock or disk.
+
+An event waits here with the features it was predicted on. What a label meets decides what becomes of it:
+
+    event ──▶ pending ──label──▶ resolved ──▶ forgotten     label again: duplicate (same value) or corrected
+                 └──ttl_ms─────▶ expired                    label now: orphan
+    label ──▶ held (early) ──event──▶ resolved
+                 └──ttl_ms──▶ orphan
+
+Time is the records' own, the highest seen so far, so expiry is the same in every replay.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from models.learner import Features, Label, Prediction
+
+Met = Literal["scored", "held", "duplicate", "corrected", "orphan", "early"]
+
+
+class PendingEvent(NamedTuple):
+    """An event that waits for its label: its name, time and offset, the frozen features, what each model said."""
+
+    event_id: str
+    event_time_ms: int
+    offset: int
+    features: Features
+    predictions: tuple[Prediction, ...]
+
+
+class HeldLabel(NamedTuple):
+    """A label that came before its event, with its record (offset, time, raw key and value) should no event come."""
+
+    label: Label
+    label_time_ms: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(slots=True)
+class PendingLabels:
+    """Events that wait for labels, labels that wait for events, and what was resolved of late.
+
+    Parameters
+    ----------
+    ttl_ms
+        How long an event waits for its label, and a label is remembered, in ms of record time.
+    pending_max
+        How many events may wait at once; beyond it the oldest expire early.
+    hold_early
+        Whether a label that comes before its event waits for it.
+
+    Examples
+    --------
+    >>> waiting = PendingLabels(ttl_ms=1_000)
+    >>> waiting.add(PendingEvent("UA-1545", 0, 7, {"x": 1.0}, ()), now_ms=0)
+    >>> waiting.match("UA-1545", True)[0]
+    'scored'
+    >>> waiting.resolve("UA-1545", True, now_ms=10)
+    >>> waiting.match("UA-1545", True)[0], waiting.match("UA-1545", False)[0]
+    ('duplicate', 'corrected')
+    """
+
+    ttl_ms: int
+    pending_max: int = 1_000_000
+    hold_early: bool = False
+    pending: OrderedDict[str, tuple[int, PendingEvent]] = field(default_factory=OrderedDict)
+    held: OrderedDict[str, tuple[int, HeldLabel]] = field(default_factory=OrderedDict)
+    resolved: OrderedDict[str, tuple[int, Label]] = field(default_factory=OrderedDict)
+
+    def __len__(self) -> int:
+        return len(self.pending)
+
+    def knows(self, event_id: str) -> bool:
+        """Whether this event is waiting, or was resolved less than ``ttl_ms`` ago."""
+        return event_id in self.pending or event_id in self.resolved
+
+    def add(self, event: PendingEvent, now_ms: int) -> None:
+        """Let the event wait for its label. The caller has asked ``knows`` before."""
+        assert not self.knows(event.event_id), "caller rejects an event it knows"
+        self.pending[event.event_id] = (now_ms + self.ttl_ms, event)
+
+    def match(self, event_id: str, label: Label) -> tuple[Met, PendingEvent | None]:
+        """What this label meets. Changes nothing."""
+        waiting = self.pending.get(event_id)
+        if waiting is not None:
+            return "scored", waiting[1]
+        past = self.resolved.get(event_id)
+        if past is not None:
+            return ("duplicate" if past[1] == label else "corrected"), None
+        if event_id in self.held:
+            return ("duplicate" if self.held[event_id][1].label == label else "corrected"), None
+        return ("held" if self.hold_early else "orphan"), None
+
+    def resolve(self, event_id: str, label: Label, now_ms: int) -> None:
+        """The label came: stop waiting, remember it for ``ttl_ms`` so that a second one is known."""
+        del self.pending[event_id]
+        self.resolved[event_id] = (now_ms + self.ttl_ms, label)
+
+    def hold(self, event_id: str, label: HeldLabel, now_ms: int) -> None:
+        """Let an early label wait for its event."""
+        self.held[event_id] = (now_ms + self.ttl_ms, label)
+
+    def take_held(self, event_id: str) -> HeldLabel | None:
+        """The early label of an event that has come now, if there is one."""
+        waiting = self.held.pop(event_id, None)
+        return None if waiting is None else waiting[1]
+
+    def expire(self, now_ms: int) -> tuple[list[PendingEvent], list[tuple[str, HeldLabel]]]:
+        """Forget what has waited too long: the events without a label, and the labels without an event."""
+        events: list[PendingEvent] = []
+        labels: list[tuple[str, HeldLabel]] = []
+        while self.pending and (next(iter(self.pending.values()))[0] <= now_ms or len(self.pending) > self.pending_max):
+            events.append(self.pending.popitem(last=False)[1][1])
+        while self.held and (next(iter(self.held.values()))[0] <= now_ms or len(self.held) > self.pending_max):
+            event_id, (_, label) = self.held.popitem(last=False)
+            labels.append((event_id, label))
+        while self.resolved and (
+            next(iter(self.resolved.values()))[0] <= now_ms or len(self.resolved) > self.pending_max
+        ):
+            self.resolved.popitem(last=False)
+        return events, labels

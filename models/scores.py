@@ -1,0 +1,235 @@
+"""Scores as sums and counts, so that those of two tasks or two periods add up to exactly those of both.
+
+A binary score keeps a histogram of P(True) for each label (1,024 bins): the confusion matrix at 0.5 follows from it
+exactly, the area under the ROC curve to within half the weight of the pairs that share a bin.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from models.learner import Kind, Label, Prediction
+
+BINS = 1024
+"""Bins of the histogram of P(True). Even, so that 0.5 is a boundary; a power of two, so that p * BINS is exact."""
+
+LOG_LOSS_MAX = -math.log(1e-15)
+"""Log loss of a label that was called impossible: probabilities are kept away from 0 and 1 by 1e-15."""
+
+
+class Values(NamedTuple):
+    """Scores worked out from counts; None where undefined. Errors are in the label's own unit."""
+
+    n: int
+    accuracy: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    auc: float | None = None
+    log_loss: float | None = None
+    mae: float | None = None
+    rmse: float | None = None
+    r2: float | None = None
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _f1(precision: float | None, recall: float | None) -> float | None:
+    if precision is None or recall is None:
+        return None
+    return _ratio(2 * precision * recall, precision + recall) or 0.0
+
+
+def _loss(probability: float) -> float:
+    return -math.log(probability) if probability > 1e-15 else LOG_LOSS_MAX
+
+
+@dataclass(slots=True)
+class BinaryScore:
+    """How well P(True) foretold a bool.
+
+    Examples
+    --------
+    >>> score = BinaryScore()
+    >>> for label, p in [(True, 0.9), (False, 0.2), (True, 0.4), (False, 0.1)]:
+    ...     score.update(label, Prediction(p >= 0.5, p))
+    >>> values = score.values()
+    >>> values.accuracy, values.precision, values.recall, values.auc
+    (0.75, 1.0, 0.5, 1.0)
+    """
+
+    negatives: Counter[int] = field(default_factory=Counter)
+    positives: Counter[int] = field(default_factory=Counter)
+    log_loss_sum: float = 0.0
+
+    def update(self, label: Label, prediction: Prediction) -> None:
+        """Add one outcome."""
+        p = prediction.probability
+        assert p is not None
+        bin_ = min(int(p * BINS), BINS - 1)
+        if label:
+            self.positives[bin_] += 1
+            self.log_loss_sum += _loss(p)
+        else:
+            self.negatives[bin_] += 1
+            self.log_loss_sum += _loss(1.0 - p)
+
+    def merge(self, other: BinaryScore) -> None:
+        """Add all of another score's outcomes."""
+        self.negatives.update(other.negatives)
+        self.positives.update(other.positives)
+        self.log_loss_sum += other.log_loss_sum
+
+    def confusion(self) -> dict[tuple[str, str], int]:
+        """(label, prediction) -> how often, at the threshold 0.5."""
+        table: Counter[tuple[str, str]] = Counter()
+        for label, bins in (("false", self.negatives), ("true", self.positives)):
+            for bin_, count in bins.items():
+                table[label, "true" if bin_ >= BINS // 2 else "false"] += count
+        return dict(sorted(table.items()))
+
+    def values(self) -> Values:
+        """The scores so far."""
+        table = Counter(self.confusion())
+        tp, fp = table["true", "true"], table["false", "true"]
+        tn, fn = table["false", "false"], table["true", "false"]
+        n = tp + fp + tn + fn
+        precision, recall = _ratio(tp, tp + fp), _ratio(tp, tp + fn)
+        return Values(
+            n, _ratio(tp + tn, n), precision, recall, _f1(precision, recall), self._auc(), _ratio(self.log_loss_sum, n)
+        )
+
+    def _auc(self) -> float | None:
+        """Chance that a positive was given a higher P(True) than a negative; ties within a bin count half."""
+        below, wins = 0, 0.0
+        for bin_ in sorted(self.negatives.keys() | self.positives.keys()):
+            negatives = self.negatives[bin_]
+            wins += self.positives[bin_] * (below + negatives / 2)
+            below += negatives
+        return _ratio(wins, below * self.positives.total())
+
+
+@dataclass(slots=True)
+class MulticlassScore:
+    """How well a class was foretold. Precision, recall and F1 are macro averages over the classes seen as labels.
+
+    Examples
+    --------
+    >>> score = MulticlassScore()
+    >>> score.update("a", Prediction("a", None, {"a": 0.8, "b": 0.2}))
+    >>> score.update("b", Prediction("a", None, {"a": 0.6, "b": 0.4}))
+    >>> score.values().accuracy, score.values().recall
+    (0.5, 0.5)
+    """
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    log_loss_sum: float = 0.0
+
+    def update(self, label: Label, prediction: Prediction) -> None:
+        """Add one outcome. No class predicted counts as the class ""."""
+        self.counts[str(label), "" if prediction.value is None else str(prediction.value)] += 1
+        self.log_loss_sum += _loss((prediction.probabilities or {}).get(str(label), 0.0))
+
+    def merge(self, other: MulticlassScore) -> None:
+        """Add all of another score's outcomes."""
+        self.counts.update(other.counts)
+        self.log_loss_sum += other.log_loss_sum
+
+    def confusion(self) -> dict[tuple[str, str], int]:
+        """(label, prediction) -> how often."""
+        return dict(sorted(self.counts.items()))
+
+    def values(self) -> Values:
+        """The scores so far."""
+        n = self.counts.total()
+        by_label: Counter[str] = Counter()
+        by_prediction: Counter[str] = Counter()
+        for (label, predicted), count in self.counts.items():
+            by_label[label] += count
+            by_prediction[predicted] += count
+        classes = sorted(by_label)
+        hits = {c: self.counts[c, c] for c in classes}
+        precisions = [_ratio(hits[c], by_prediction[c]) or 0.0 for c in classes]
+        recalls = [hits[c] / by_label[c] for c in classes]
+        f1s = [_f1(p, r) or 0.0 for p, r in zip(precisions, recalls, strict=True)]
+        return Values(
+            n,
+            accuracy=_ratio(sum(hits.values()), n),
+            precision=_ratio(sum(precisions), len(classes)),
+            recall=_ratio(sum(recalls), len(classes)),
+            f1=_ratio(sum(f1s), len(classes)),
+            log_loss=_ratio(self.log_loss_sum, n),
+        )
+
+
+@dataclass(slots=True)
+class RegressionScore:
+    """How far off a number was foretold.
+
+    Examples
+    --------
+    >>> score = RegressionScore()
+    >>> for label, guess in [(1.0, 2.0), (3.0, 3.0), (5.0, 4.0)]:
+    ...     score.update(label, Prediction(guess))
+    >>> round(score.values().mae, 3), round(score.values().r2, 3)
+    (0.667, 0.75)
+    """
+
+    n: int = 0
+    abs_error_sum: float = 0.0
+    squared_error_sum: float = 0.0
+    label_sum: float = 0.0
+    label_squared_sum: float = 0.0
+
+    def update(self, label: Label, prediction: Prediction) -> None:
+        """Add one outcome."""
+        y, guess = float(label), prediction.value
+        assert isinstance(guess, float)
+        self.n += 1
+        self.abs_error_sum += abs(y - guess)
+        self.squared_error_sum += (y - guess) ** 2
+        self.label_sum += y
+        self.label_squared_sum += y * y
+
+    def merge(self, other: RegressionScore) -> None:
+        """Add all of another score's outcomes."""
+        self.n += other.n
+        self.abs_error_sum += other.abs_error_sum
+        self.squared_error_sum += other.squared_error_sum
+        self.label_sum += other.label_sum
+        self.label_squared_sum += other.label_squared_sum
+
+    def confusion(self) -> dict[tuple[str, str], int]:
+        """Numbers have none."""
+        return {}
+
+    def values(self) -> Values:
+        """The scores so far."""
+        if not self.n:
+            return Values(0)
+        spread = self.label_squared_sum - self.label_sum**2 / self.n
+        return Values(
+            self.n,
+            mae=self.abs_error_sum / self.n,
+            rmse=math.sqrt(self.squared_error_sum / self.n),
+            r2=1 - self.squared_error_sum / spread if spread > 0 else None,
+        )
+
+
+Score = BinaryScore | MulticlassScore | RegressionScore
+
+_OF_KIND: dict[Kind, type[Score]] = {
+    "binary": BinaryScore,
+    "multiclass": MulticlassScore,
+    "regression": RegressionScore,
+}
+
+
+def new_score(kind: Kind) -> Score:
+    """An empty score for this kind of target."""
+    return _OF_KIND[kind]()

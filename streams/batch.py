@@ -1,0 +1,115 @@
+"""Cut what was fetched into batches, in the one canonical order.
+
+The order is a k-way merge of the inputs by (record timestamp, the input's place in the declaration), each partition's
+own order kept. A batch takes records only while every input that could still hold an older one shows its next record:
+
+    departures   8:00  8:05        9:10
+    arrivals           8:03  8:30              <- nothing more fetched: 9:10 waits, until the next arrival is seen
+    weather      7:51              8:51  9:51     or arrivals is known to be idle
+
+So the order is the same however the records were fetched, and that of a batch follows from its ranges alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from streams.ports import Record
+
+Range = tuple[int, int]
+"""[first offset, next offset): offsets in between may be missing (markers of transactions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one task steps over in one transaction.
+
+    ``records`` are (index of the input in the declaration, record) in canonical order; ``ranges`` has one entry an
+    input, also for those that nothing was taken from.
+    """
+
+    ranges: tuple[Range, ...]
+    records: list[tuple[int, Record]]
+
+
+class InputBuffers:
+    """The fetched records of one task, by input, that no batch has taken yet.
+
+    Examples
+    --------
+    >>> buffers = InputBuffers([0, 0])
+    >>> buffers.add(0, [Record(0, 100, None, b"a"), Record(1, 300, None, b"b")])
+    >>> buffers.add(1, [Record(0, 200, None, b"c")])
+    >>> [record.value for _, record in buffers.cut(10, idle=()).records]
+    [b'a', b'c']
+    >>> [record.value for _, record in buffers.cut(10, idle=[1]).records]
+    [b'b']
+    """
+
+    def __init__(self, next_offsets: Sequence[int]) -> None:
+        self._queues: list[deque[Record]] = [deque() for _ in next_offsets]
+        self._next = list(next_offsets)  # first offset that no batch has taken
+        self._end: list[int | None] = [None] * len(next_offsets)
+
+    def add(self, index: int, records: Iterable[Record], end_offset: int | None = None) -> None:
+        """Take in what was fetched of an input; ``end_offset`` if it was read to its end."""
+        self._queues[index].extend(records)
+        self._end[index] = end_offset
+
+    def waiting(self, index: int) -> int:
+        """Records of this input that wait here."""
+        return len(self._queues[index])
+
+    def at_end(self, index: int) -> bool:
+        """Whether nothing waits and the input was read to its end."""
+        return not self._queues[index] and self._end[index] is not None
+
+    @property
+    def trailing(self) -> bool:
+        """Whether all that is left before the ends are offsets without records: markers, aborted records."""
+        ends = [end for end in self._end if end is not None]
+        return (
+            not any(self._queues)
+            and len(ends) == len(self._end)
+            and any(end > start for end, start in zip(ends, self._next, strict=True))
+        )
+
+    def cut(self, records_max: int, idle: Collection[int]) -> Batch:
+        """The next batch, empty when an input has to be waited for. Inputs in ``idle`` are not waited for."""
+        queues = self._queues
+        taken: list[tuple[int, Record]] = []
+        starts = tuple(self._next)
+        while len(taken) < records_max:
+            best, best_ms = -1, 0
+            for index, queue in enumerate(queues):
+                if queue:
+                    timestamp_ms = queue[0][1]
+                    if best < 0 or timestamp_ms < best_ms:
+                        best, best_ms = index, timestamp_ms
+                elif index not in idle:
+                    best = -1
+                    break
+            if best < 0:
+                break
+            record = queues[best].popleft()
+            self._next[best] = record.offset + 1
+            taken.append((best, record))
+        self._skip_markers()
+        return Batch(tuple(zip(starts, self._next, strict=True)), taken)
+
+    def _skip_markers(self) -> None:
+        """Past the last record of an input, whatever lies before its end holds no records."""
+        for index, end in enumerate(self._end):
+            if end is not None and not self._queues[index]:
+                self._next[index] = max(self._next[index], end)
+
+
+def merge(ranges: Sequence[Range], records: Sequence[Iterable[Record]]) -> Batch:
+    """The batch of these ranges, from the records of each input in them."""
+    buffers = InputBuffers([first for first, _ in ranges])
+    for index, (_, next_offset) in enumerate(ranges):
+        buffers.add(index, records[index], end_offset=next_offset)
+    batch = buffers.cut(2**62, idle=range(len(ranges)))
+    return Batch(tuple(ranges), batch.records)

@@ -1,0 +1,99 @@
+"""From a typed event to the features that the models see, and the state that features look at."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import Any
+
+from models.learner import Features
+from streams.context import Context
+from streams.errors import RecordRejected
+from streams.inputs import AnyInput, Reference
+from streams.joins import AsOfState
+from streams.pipeline import Pipeline
+from streams.schema import NUMBER_MAX, Event
+from streams.windows import WindowState
+
+
+class Featurizer:
+    """Keeps a task's windows and reference rows, and calls the pipeline's feature function."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._function = pipeline.features
+        self._keep_missing = pipeline.missing == "keep"
+        self.windows = {
+            aggregate.name: WindowState(round(aggregate.window.over.total_seconds() * 1000))
+            for stream in pipeline.inputs
+            for aggregate in stream.aggregates
+        }
+        self.as_of: dict[str, AsOfState[Any]] = {stream.topic: AsOfState() for stream in pipeline.references}
+        self._names: tuple[str, ...] = ()
+        self._pick: Any = None
+        self._wire()
+
+    def _wire(self) -> None:
+        self._now = Context(self.windows, self.as_of)
+        self._states = list(self.windows.values())
+
+    def advance(self, now_ms: int) -> None:
+        """Time went on: windows let go of what is too old."""
+        for state in self._states:
+            state.advance(now_ms)
+
+    def observe(self, stream: AnyInput, event: Event, time_ms: int) -> None:
+        """Remember an event of any input, after it was used itself."""
+        for aggregate in stream.aggregates:
+            by, field = aggregate.window.by, aggregate.field
+            value = 1.0 if field is None else getattr(event, field)
+            if value is not None:
+                key = getattr(event, by[0]) if len(by) == 1 else tuple([getattr(event, name) for name in by])
+                self.windows[aggregate.name].add(time_ms, key, value)
+        if isinstance(stream, Reference):
+            self.as_of[stream.topic].put(getattr(event, stream.key), time_ms, event)
+
+    def features(self, event: Event, time_ms: int) -> Features:
+        """The event's features, checked, in the canonical order: by name.
+
+        Raises RecordRejected when the feature function fails on this event, or returns what no model can use.
+        """
+        now = self._now
+        now.event, now.time_ms = event, time_ms
+        try:
+            features = self._function(event, now)
+        except Exception as error:
+            raise RecordRejected(
+                f"features() raised {type(error).__name__}: {error}", reason="features_failed"
+            ) from error
+        finally:
+            now.event = None
+        names = self._names
+        if len(features) != len(names) or not features.keys() >= set(names):
+            names = self._names = tuple(sorted(features))
+            self._pick = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        checked: Features = {}
+        for name, value in zip(names, self._pick(features), strict=True):
+            kind = type(value)
+            if kind is float or kind is int:
+                if not -NUMBER_MAX <= value <= NUMBER_MAX:
+                    raise RecordRejected(f"feature {name} is {value}", reason="feature_out_of_range", field=name)
+            elif value is None:
+                if not self._keep_missing:
+                    continue
+            elif kind is not str and kind is not bool:
+                raise RecordRejected(
+                    f"feature {name} is a {kind.__name__}, not a number, bool or text",
+                    reason="feature_type",
+                    field=name,
+                )
+            checked[name] = value
+        return checked
+
+    def state(self) -> dict[str, Any]:
+        """Windows and reference rows, to be pickled before the next call."""
+        return {"windows": self.windows, "as_of": self.as_of}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state. Windows and references declared since then start empty."""
+        self.windows |= {name: window for name, window in state["windows"].items() if name in self.windows}
+        self.as_of |= {topic: rows for topic, rows in state["as_of"].items() if topic in self.as_of}
+        self._wire()

@@ -1,0 +1,102 @@
+"""What an event is joined with: the reference row last observed before it, and rows of a table file."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as arrow_parquet
+
+from streams.errors import Declined
+from streams.schema import E, Event
+
+R = TypeVar("R", bound=Event)
+
+HISTORY_MAX = 16
+"""Reference rows kept per key, so that an event that is late by a few rows still finds the one of its own time."""
+
+
+@dataclass(slots=True)
+class AsOfState(Generic[E]):
+    """The newest reference rows per key, by event time.
+
+    Examples
+    --------
+    >>> weather = AsOfState()
+    >>> weather.put("JFK", 100, "rain"); weather.put("JFK", 200, "sun")
+    >>> weather.at("JFK", 99), weather.at("JFK", 150), weather.at("JFK", 200), weather.at("LGA", 200)
+    (None, 'rain', 'sun', None)
+    """
+
+    times: dict[Any, list[int]] = field(default_factory=dict)
+    rows: dict[Any, list[E]] = field(default_factory=dict)
+
+    def put(self, key: Any, time_ms: int, row: E) -> None:
+        """Keep a row. Of two rows of the same time the one that came later counts."""
+        times, rows = self.times.setdefault(key, []), self.rows.setdefault(key, [])
+        place = bisect_right(times, time_ms)
+        times.insert(place, time_ms)
+        rows.insert(place, row)
+        if len(times) > HISTORY_MAX:
+            del times[0], rows[0]
+
+    def at(self, key: Any, time_ms: int) -> E | None:
+        """The row last observed at or before ``time_ms``, None if there is none (any more)."""
+        times = self.times.get(key)
+        if not times:
+            return None
+        if time_ms >= times[-1]:
+            return self.rows[key][-1]
+        place = bisect_right(times, time_ms)
+        return self.rows[key][place - 1] if place else None
+
+
+class Table(Generic[R]):
+    """Rows of a Parquet or CSV file, looked up by one column. Read when the pipeline starts; part of its fingerprint.
+
+    Parameters
+    ----------
+    path
+        The file, ``.parquet`` or ``.csv``. Relative paths start where the process does: build them from ``__file__``.
+    type
+        The rows' type. Columns that it does not name are left out.
+    key
+        The column to look up by, unique in the file.
+    """
+
+    def __init__(self, path: str | Path, type: type[R], key: str) -> None:
+        self.path, self.type, self.key = Path(path), type, key
+        self._rows: dict[Any, R] | None = None
+
+    def load(self) -> None:
+        """Read the file, once. Raises Declined when it is missing, has another shape, or repeats a key."""
+        if self._rows is not None:
+            return
+        try:
+            read = arrow_csv.read_csv if self.path.suffix == ".csv" else arrow_parquet.read_table
+            rows = msgspec.convert(read(self.path).to_pylist(), list[self.type], strict=False)  # type: ignore[name-defined]
+        except FileNotFoundError:
+            raise Declined(
+                "the table's file is not there", where=str(self.path), remedy="make it, or mend the path"
+            ) from None
+        except msgspec.ValidationError as error:
+            raise Declined(
+                f"the table does not fit {self.type.__name__}: {error}", where=str(self.path), remedy="mend either"
+            ) from error
+        self._rows = {getattr(row, self.key): row for row in rows}
+        if len(self._rows) != len(rows):
+            raise Declined(f"{self.key} is not unique", where=str(self.path), remedy="drop the duplicate rows")
+
+    def get(self, key: Any) -> R | None:
+        """The row of this key, or None."""
+        assert self._rows is not None, "the pipeline loads its tables before the first event"
+        return self._rows.get(key)
+
+    def digest(self) -> str:
+        """SHA-256 of the file, in hex."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()

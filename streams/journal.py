@@ -1,0 +1,101 @@
+"""The journal: one small record per committed transaction and task, that says what was read and what came out.
+
+Each record holds the digest of the one before it, so a missing, repeated or torn record shows. Some records carry the
+name of a checkpoint: the task's state as it was after that record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from itertools import pairwise
+
+import msgspec
+
+from streams.batch import Batch, Range
+from streams.errors import JournalMismatch
+from streams.ports import Output
+
+
+class JournalRecord(msgspec.Struct, frozen=True):
+    """What one transaction did to one task.
+
+    ``ranges`` maps each input topic to [first, next) offsets; ``previous`` is the digest of the record before this one
+    ("" for the first); ``checkpoint`` names the blob with the state after this record, if one was saved.
+    """
+
+    sequence: int
+    previous: str
+    ranges: dict[str, Range]
+    records: int
+    input_digest: str
+    outputs: int
+    output_digest: str
+    fingerprint: str
+    checkpoint: str | None = None
+
+    def encode(self) -> bytes:
+        """The record as it lies in the journal topic."""
+        return msgspec.json.encode(self)
+
+    def digest(self) -> str:
+        """SHA-256 of the record, in hex: what the next record holds as ``previous``."""
+        return hashlib.sha256(self.encode()).hexdigest()
+
+
+def decode(value: bytes, where: str) -> JournalRecord:
+    """A journal record from its bytes. Raises JournalMismatch when they are not one."""
+    try:
+        return msgspec.json.decode(value, type=JournalRecord)
+    except msgspec.MsgspecError as error:
+        raise JournalMismatch(
+            f"not a journal record: {error}", where=where, remedy="something else writes to the journal topic: stop it"
+        ) from error
+
+
+def input_digest(batch: Batch) -> str:
+    """Digest of a batch's records in canonical order: which input, when, key and value.
+
+    >>> from streams.ports import Record
+    >>> record = Record(7, 1, None, b"x")
+    >>> input_digest(Batch((), [(0, record)])) == input_digest(Batch((), [(1, record)]))
+    False
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    parts = []
+    for index, (offset, timestamp_ms, key, value) in batch.records:
+        parts.append(b"%d %d %d %d " % (index, offset, timestamp_ms, -1 if key is None else len(key)))
+        parts.append(key or b"")
+        parts.append(b"-" if value is None else value)
+    digest.update(b"".join(parts))
+    return digest.hexdigest()
+
+
+def output_digest(outputs: Iterable[Output]) -> str:
+    """Digest of what a step put out, in order."""
+    digest = hashlib.blake2b(digest_size=16)
+    parts = []
+    for name, key, value, timestamp_ms in outputs:
+        parts.append(b"%s %d %d " % (name.encode(), timestamp_ms, len(value)))
+        parts.append(key or b"")
+        parts.append(value)
+    digest.update(b"".join(parts))
+    return digest.hexdigest()
+
+
+def verify_chain(records: list[JournalRecord], where: str) -> None:
+    """Raise JournalMismatch unless each record follows the one before it, without a gap in sequence or offsets."""
+    for before, after in pairwise(records):
+        if after.sequence != before.sequence + 1 or after.previous != before.digest():
+            raise JournalMismatch(
+                f"journal record {after.sequence} does not follow record {before.sequence}",
+                where=where,
+                remedy="two pipelines may share the name, or a transaction was torn: restore the topics from a backup",
+            )
+        for topic, (first, _) in after.ranges.items():
+            if topic in before.ranges and before.ranges[topic][1] != first:
+                raise JournalMismatch(
+                    f"record {after.sequence} reads {topic} from {first}, not from {before.ranges[topic][1]}",
+                    where=where,
+                    remedy="restore the topics from a backup",
+                )

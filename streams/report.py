@@ -1,0 +1,111 @@
+"""A task's report of one period: counts that add up across tasks and periods to those of the whole pipeline."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.learner import LiveModel
+from models.prequential import Prequential
+from models.scores import BinaryScore, MulticlassScore, RegressionScore, Score
+from streams.records import ConfusionCell, Count, MetricsRecord, ModelScores, ScoreCounts, ScoreValues
+
+DELAY_BOUNDS_MS = (1_000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000)
+"""Buckets of the label delay: 1 s, 10 s, 1 min, 10 min, 1 h, 6 h, 1 d, 7 d, longer."""
+
+
+@dataclass(slots=True)
+class PeriodReport:
+    """What happened to one task in the open period of record time."""
+
+    period_ms: int
+    start_ms: int | None = None
+    sequence: int = 0
+    records: Counter[str] = field(default_factory=Counter)
+    rejects: Counter[str] = field(default_factory=Counter)
+    repairs: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    delay_counts: list[int] = field(default_factory=lambda: [0] * (len(DELAY_BOUNDS_MS) + 1))
+    delay_sum_ms: int = 0
+
+    def due(self, now_ms: int) -> bool:
+        """Whether the record time has left the open period. The first record opens the first period."""
+        if self.start_ms is None:
+            self.start_ms = now_ms - now_ms % self.period_ms
+        return now_ms >= self.start_ms + self.period_ms
+
+    def label_delay(self, delay_ms: int) -> None:
+        """Count a label by how long after its event it came."""
+        self.delay_counts[bisect_left(DELAY_BOUNDS_MS, delay_ms)] += 1
+        self.delay_sum_ms += delay_ms
+
+    def close(
+        self, task: int, now_ms: int, pending: int, models: Sequence[LiveModel], scores: Sequence[Prequential]
+    ) -> MetricsRecord:
+        """End the period that is open, and open the one that ``now_ms`` lies in."""
+        assert self.start_ms is not None
+        record = MetricsRecord(
+            task=task,
+            sequence=self.sequence,
+            window_start_time_ms=self.start_ms,
+            window_end_time_ms=self.start_ms + self.period_ms,
+            records=_counts(self.records),
+            rejects=_counts(self.rejects),
+            repairs=_counts(self.repairs),
+            labels=_counts(self.labels),
+            pending_labels=pending,
+            label_delay_bounds_ms=list(DELAY_BOUNDS_MS),
+            label_delay_counts=self.delay_counts,
+            label_delay_sum_ms=self.delay_sum_ms,
+            models=[_model_scores(model, score) for model, score in zip(models, scores, strict=True)],
+        )
+        self.start_ms = now_ms - now_ms % self.period_ms
+        self.sequence += 1
+        for counter in (self.records, self.rejects, self.repairs, self.labels):
+            counter.clear()
+        self.delay_counts, self.delay_sum_ms = [0] * (len(DELAY_BOUNDS_MS) + 1), 0
+        return record
+
+
+def _counts(counter: Counter[str]) -> list[Count]:
+    return [Count(name, count) for name, count in sorted(counter.items())]
+
+
+def _model_scores(model: LiveModel, score: Prequential) -> ModelScores:
+    period = score.close()
+    return ModelScores(
+        model.name,
+        model.version,
+        model.role,
+        counts=counts_of(period),
+        cumulative=ScoreValues(*score.total.values()),
+        sliding=ScoreValues(*score.window().values()),
+    )
+
+
+def counts_of(score: Score) -> ScoreCounts:
+    """A score's sums and counts as they are published."""
+    counts: dict[str, Any] = dict.fromkeys(ScoreCounts.__struct_fields__, 0.0) | {
+        "n": score.values().n,
+        "confusion": [ConfusionCell(*cell, count) for cell, count in score.confusion().items()],
+        "bins": [],
+        "negatives": [],
+        "positives": [],
+    }
+    if isinstance(score, BinaryScore):
+        bins = sorted(score.negatives.keys() | score.positives.keys())
+        counts |= {
+            "log_loss_sum": score.log_loss_sum,
+            "bins": bins,
+            "negatives": [score.negatives[bin_] for bin_ in bins],
+            "positives": [score.positives[bin_] for bin_ in bins],
+        }
+    elif isinstance(score, MulticlassScore):
+        counts["log_loss_sum"] = score.log_loss_sum
+    else:
+        assert isinstance(score, RegressionScore)
+        counts |= {name: getattr(score, name) for name in score.__dataclass_fields__}
+    return ScoreCounts(**counts)

@@ -1,0 +1,102 @@
+"""From the bytes of a record to a typed event, or to a clear rejection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from streams.errors import RecordRejected
+
+NUMBER_MAX = 1e15
+"""The largest magnitude a number may have: beyond it floats lose whole units and models their balance."""
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """Base of all typed records. Annotations are the schema; ``msgspec.Meta`` bounds reject what lies outside.
+
+    Unknown fields in the data are ignored, so that producers may add fields first.
+
+    Examples
+    --------
+    >>> from typing import Annotated
+    >>> class Reading(Event):
+    ...     sensor: str
+    ...     at: datetime
+    ...     celsius: Annotated[float, msgspec.Meta(ge=-90, le=60)] | None = None
+    """
+
+
+E = TypeVar("E", bound=Event)
+
+_FIELD_PATH = "- at `$"
+
+
+def epoch_ms(at: datetime | int | float) -> int:
+    """A time as ms since the Unix epoch. Numbers are taken to be that already.
+
+    >>> from datetime import timezone
+    >>> epoch_ms(datetime(2013, 3, 1, tzinfo=timezone.utc))
+    1362096000000
+    """
+    return round(at.timestamp() * 1000) if isinstance(at, datetime) else int(at)
+
+
+class Decoder(Generic[E]):
+    """Decodes and validates the values of one input.
+
+    Examples
+    --------
+    >>> class Reading(Event):
+    ...     celsius: float
+    >>> Decoder(Reading)(b'{"celsius": 20.5}')
+    Reading(celsius=20.5)
+    >>> Decoder(Reading)(b'{"celsius": "hot"}')
+    Traceback (most recent call last):
+        ...
+    streams.errors.RecordRejected: Expected `float`, got `str` - at `$.celsius`
+    """
+
+    def __init__(self, event_type: type[E]) -> None:
+        self._decode: Callable[[bytes], E] = msgspec.json.Decoder(event_type).decode
+        self._numbers = tuple(
+            field.encode_name for field in msgspec.structs.fields(event_type) if _may_be_number(field.type)
+        )
+
+    def __call__(self, value: bytes | None) -> E:
+        """The typed event. Raises RecordRejected with the reason "empty", "json", "schema" or "out_of_range"."""
+        if not value:
+            raise RecordRejected("the record has no value (a tombstone, or empty)", reason="empty")
+        try:
+            event = self._decode(value)
+        except msgspec.ValidationError as error:
+            raise RecordRejected(str(error), reason="schema", field=_field_of(str(error))) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RecordRejected(f"not JSON: {error}", reason="json") from None
+        except RecursionError:
+            raise RecordRejected("nested too deeply", reason="json") from None
+        for name in self._numbers:
+            number = getattr(event, name)
+            if number is not None and not -NUMBER_MAX <= number <= NUMBER_MAX:  # NaN fails this too
+                raise RecordRejected(
+                    f"{name} is {_short(number)}, beyond ±{NUMBER_MAX:.0e}", reason="out_of_range", field=name
+                )
+        return event
+
+
+def _may_be_number(annotation: Any) -> bool:
+    kind = msgspec.inspect.type_info(annotation)
+    members = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    return any(isinstance(member, msgspec.inspect.FloatType | msgspec.inspect.IntType) for member in members)
+
+
+def _field_of(message: str) -> str:
+    _, found, path = message.partition(_FIELD_PATH)
+    return path.strip("`.") if found else ""
+
+
+def _short(number: float) -> str:
+    text = str(number)
+    return text if len(text) <= 24 else f"{text[:8]}… ({len(text)} characters)"

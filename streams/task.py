@@ -1,0 +1,319 @@
+"""A task: partition p of every input of a pipeline, and all the state that belongs to it.
+
+``Task.step(batch)`` is deterministic: it reads no clock, does no I/O and draws nothing that is not seeded in its state.
+Time is the records' own. The worker, recovery, the backtest and the tests' simulator run this same class.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from models.digest import state_digest
+from models.learner import Label, Prediction, Role
+from models.panel import Drift, Panel
+from models.pending import HeldLabel, PendingEvent, PendingLabels
+from models.scores import Values
+from streams.batch import Batch
+from streams.errors import Declined, RecordRejected
+from streams.featurizer import Featurizer
+from streams.pipeline import Pipeline
+from streams.ports import Output, Record
+from streams.records import DriftRecord, FeaturesRecord, OutcomeRecord, PredictionRecord, RejectRecord, Verdict
+from streams.report import PeriodReport
+from streams.schema import NUMBER_MAX, Decoder, Event, epoch_ms
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Step:
+    """What a batch led to: the outputs in order, and counts for operators."""
+
+    outputs: list[Output] = field(default_factory=list)
+    records: Counter[str] = field(default_factory=Counter)  # by topic
+    rejects: Counter[str] = field(default_factory=Counter)  # by reason
+    labels: Counter[str] = field(default_factory=Counter)  # by what became of them
+    drifts: Counter[str] = field(default_factory=Counter)  # by what was watched
+    label_delays_ms: list[int] = field(default_factory=list)
+    scores: dict[str, Values] = field(default_factory=dict)  # by model, when a period was closed
+
+
+class Task:
+    """The functional core of a pipeline for one partition.
+
+    Parameters
+    ----------
+    pipeline
+        The declaration. It is not changed; several tasks may share it.
+    partition
+        Which partition this task owns, from 0.
+    """
+
+    def __init__(self, pipeline: Pipeline, partition: int) -> None:
+        self.pipeline, self.partition = pipeline, partition
+        self._inputs = pipeline.inputs
+        self._decoders = [Decoder(stream.type) for stream in self._inputs]
+        self._events_index = len(self._inputs) - 1
+        self._labels_index = self._events_index - 1
+        self._kind = pipeline.kind
+        labels = pipeline.labels
+        ttl_ms = round(labels.expire_after.total_seconds() * 1000)
+        roles: list[Role] = ["champion", *["challenger"] * len(pipeline.challengers)]  # type: ignore[list-item]
+        roles += ["baseline"] * len(pipeline.baselines)
+        self._featurizer = Featurizer(pipeline)
+        self._panel = Panel(
+            list(zip(pipeline.learners, roles, strict=True)), self._kind, pipeline.drift, pipeline.sliding_periods
+        )
+        self._pending = PendingLabels(ttl_ms, labels.pending_max, hold_early=labels.early == "hold")
+        self._report = PeriodReport(round(pipeline.report_every.total_seconds() * 1000))
+        self._now_ms = -(2**62)
+        self._step = Step()
+        for table in pipeline.tables:
+            table.load()
+
+    @property
+    def now_ms(self) -> int:
+        """The task's time: the highest record timestamp seen, ms since the Unix epoch."""
+        return self._now_ms
+
+    @property
+    def pending_labels(self) -> int:
+        """Events that wait for their label."""
+        return len(self._pending)
+
+    def step(self, batch: Batch) -> Step:
+        """Take in a batch, in its order; learn; say what to put out."""
+        self._step = step = Step()
+        for index, record in batch.records:
+            stream = self._inputs[index]
+            step.records[stream.topic] += 1
+            if record.timestamp_ms > self._now_ms:
+                self._advance(record.timestamp_ms)
+            self._report.records[stream.topic] += 1
+            try:
+                self._take(index, record)
+            except RecordRejected as rejected:
+                self._reject(stream.topic, record, rejected)
+        return step
+
+    def _advance(self, now_ms: int) -> None:
+        if self._report.due(now_ms):
+            self._close_period(now_ms)
+        self._now_ms = now_ms
+        self._featurizer.advance(now_ms)
+        events, labels = self._pending.expire(now_ms)
+        for event in events:
+            self._count_label("expired")
+            self._outcome("expired", event, None, None, None)
+        for event_id, label in labels:
+            self._orphan(event_id, label)
+
+    def _take(self, index: int, record: Record) -> None:
+        stream = self._inputs[index]
+        event = self._decoders[index](record.value)
+        for rule in stream.clean:
+            repair = rule(event)
+            if repair is not None:
+                self._report.repairs[repair] += 1
+        time_ms = epoch_ms(getattr(event, stream.time))
+        if not -NUMBER_MAX < time_ms < NUMBER_MAX:
+            raise RecordRejected(f"{stream.time} is {time_ms}", reason="out_of_range", field=stream.time)
+        if index == self._events_index:
+            self._on_event(event, record, time_ms)
+        elif index == self._labels_index:
+            self._on_label(event, record, time_ms)
+        self._featurizer.observe(stream, event, time_ms)
+
+    def _on_event(self, event: Event, record: Record, time_ms: int) -> None:
+        event_id = str(getattr(event, self.pipeline.events.id))
+        if self._pending.knows(event_id):
+            raise RecordRejected(f"event {event_id} was seen before", reason="duplicate_event", field="id")
+        features = self._featurizer.features(event, time_ms)
+        predictions, drifts = self._panel.predict(features)
+        topic, partition = self.pipeline.events.topic, self.partition
+        put = self._step.outputs.append
+        row = FeaturesRecord(event_id, time_ms, topic, partition, record.offset, features)
+        put(Output("features", record.key, _encode(row), record.timestamp_ms))
+        champion, *shadows = self._verdicts(predictions)
+        said = PredictionRecord(event_id, time_ms, topic, partition, record.offset, *_fields(champion), shadows=shadows)
+        put(Output("predictions", record.key, _encode(said), record.timestamp_ms))
+        waiting = PendingEvent(event_id, time_ms, record.offset, features, predictions)
+        self._pending.add(waiting, self._now_ms)
+        self._drifts(drifts, topic, record.offset)
+        held = self._pending.take_held(event_id)
+        if held is not None:
+            self._learn(waiting, held.label, held.label_time_ms, held.offset)
+
+    def _on_label(self, event: Event, record: Record, time_ms: int) -> None:
+        event_id = str(getattr(event, self.pipeline.labels.joins))
+        label = self._label(event)
+        met, waiting = self._pending.match(event_id, label)
+        if met == "scored":
+            assert waiting is not None
+            self._learn(waiting, label, time_ms, record.offset)
+            return
+        held = HeldLabel(label, time_ms, *record)
+        if met == "held":
+            self._count_label("early")
+            self._pending.hold(event_id, held, self._now_ms)
+        elif met == "orphan":
+            self._orphan(event_id, held)
+        else:
+            self._unwanted(met, event_id, held)
+
+    def _label(self, event: Event) -> Label:
+        try:
+            label = self.pipeline.target(event)
+        except Exception as error:
+            raise RecordRejected(f"target() raised {type(error).__name__}: {error}", reason="target_failed") from error
+        if self._kind == "binary":
+            return bool(label)
+        if self._kind == "multiclass":
+            return str(label)
+        number = float(label)
+        if not -NUMBER_MAX <= number <= NUMBER_MAX:
+            raise RecordRejected(f"the label is {number}", reason="out_of_range", field="target")
+        return number
+
+    def _learn(self, event: PendingEvent, label: Label, label_time_ms: int, label_offset: int) -> None:
+        drifts = self._panel.learn(event.features, label, event.predictions, event.event_time_ms)
+        self._pending.resolve(event.event_id, label, self._now_ms)
+        self._count_label("scored")
+        delay_ms = label_time_ms - event.event_time_ms
+        self._report.label_delay(delay_ms)
+        self._step.label_delays_ms.append(delay_ms)
+        self._outcome("scored", event, label, label_time_ms, label_offset)
+        self._drifts(drifts, self.pipeline.labels.topic, label_offset)
+
+    def _outcome(
+        self, status: str, event: PendingEvent, label: Label | None, label_time_ms: int | None, label_offset: int | None
+    ) -> None:
+        champion, *shadows = self._verdicts(event.predictions)
+        outcome = OutcomeRecord(
+            event.event_id,
+            event.event_time_ms,
+            self.pipeline.events.topic,
+            self.partition,
+            event.offset,
+            status,
+            label,
+            label_time_ms,
+            None if label_time_ms is None else label_time_ms - event.event_time_ms,
+            None if label_offset is None else self.pipeline.labels.topic,
+            label_offset,
+            *_fields(champion),
+            shadows=shadows,
+        )
+        self._step.outputs.append(Output("outcomes", event.event_id.encode(), _encode(outcome), self._now_ms))
+
+    def _orphan(self, event_id: str, label: HeldLabel) -> None:
+        self._unwanted("orphan", event_id, label)
+
+    def _unwanted(self, met: str, event_id: str, label: HeldLabel) -> None:
+        """A label that is not learned from: count it, and reject it if that is the declared policy."""
+        self._count_label(met)
+        labels = self.pipeline.labels
+        if getattr(labels, met) == "reject":
+            record = Record(label.offset, label.timestamp_ms, label.key, label.value)
+            rejected = RecordRejected(f"{met} label of {event_id}", reason=f"{met}_label", field=labels.joins)
+            self._reject(labels.topic, record, rejected)
+
+    def _reject(self, topic: str, record: Record, rejected: RecordRejected) -> None:
+        self._report.rejects[rejected.reason] += 1
+        self._step.rejects[rejected.reason] += 1
+        row = RejectRecord(
+            topic,
+            self.partition,
+            record.offset,
+            record.timestamp_ms,
+            rejected.reason,
+            rejected.field,
+            rejected.what,
+            record.key,
+            record.value,
+        )
+        self._step.outputs.append(Output("rejects", record.key, _encode(row), self._now_ms))
+
+    def _verdicts(self, predictions: tuple[Prediction, ...]) -> list[Verdict]:
+        models = self._panel.models
+        return [Verdict(m.name, m.version, m.role, *said) for m, said in zip(models, predictions, strict=True)]
+
+    def _drifts(self, drifts: list[Drift], topic: str, offset: int) -> None:
+        for detector, watched, model, value in drifts:
+            self._step.drifts[watched] += 1
+            row = DriftRecord(
+                self.partition,
+                self._now_ms,
+                topic,
+                self.partition,
+                offset,
+                detector,
+                watched,
+                model,
+                value,
+                action="reported",
+            )
+            self._step.outputs.append(Output("drift", self._key, _encode(row), self._now_ms))
+
+    def _close_period(self, now_ms: int) -> None:
+        report = self._report.close(self.partition, now_ms, len(self._pending), self._panel.models, self._panel.scores)
+        self._step.outputs.append(Output("metrics", self._key, _encode(report), report.window_end_time_ms))
+        self._step.scores = {
+            m.name: s.total.values() for m, s in zip(self._panel.models, self._panel.scores, strict=True)
+        }
+
+    def _count_label(self, what: str) -> None:
+        self._report.labels[what] += 1
+        self._step.labels[what] += 1
+
+    @property
+    def _key(self) -> bytes:
+        return str(self.partition).encode()
+
+    def state(self) -> dict[str, Any]:
+        """The whole state of the task. It lives on: pickle it before the next step."""
+        return {
+            "pipeline": self.pipeline.name,
+            "partition": self.partition,
+            "now_ms": self._now_ms,
+            "featurizer": self._featurizer.state(),
+            "panel": self._panel.state(),
+            "pending": self._pending,
+            "report": self._report,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``state`` gave. Raises Declined when it is another task's."""
+        if (state["pipeline"], state["partition"]) != (self.pipeline.name, self.partition):
+            raise Declined(
+                f"the state belongs to {state['pipeline']}[{state['partition']}]",
+                where=f"{self.pipeline.name}[{self.partition}]",
+                remedy="give each pipeline a name of its own",
+            )
+        self._now_ms = state["now_ms"]
+        self._featurizer.restore(state["featurizer"])
+        self._panel.restore(state["panel"])
+        kept: PendingLabels = state["pending"]
+        self._pending.pending, self._pending.held, self._pending.resolved = kept.pending, kept.held, kept.resolved
+        report: PeriodReport = state["report"]
+        if report.period_ms == self._report.period_ms:
+            self._report = report
+
+    def digest(self) -> str:
+        """Canonical digest of the state: equal for equal states, in whichever process they came about."""
+        return state_digest(self.state())
+
+
+def _fields(verdict: Verdict) -> tuple[Any, ...]:
+    return (
+        verdict.model,
+        verdict.version,
+        verdict.role,
+        verdict.prediction,
+        verdict.probability,
+        verdict.probabilities,
+    )
