@@ -22,9 +22,10 @@ Met = Literal["scored", "held", "duplicate", "corrected", "orphan", "early"]
 
 
 class PendingEvent(NamedTuple):
-    """An event that waits for its label: its name, time and offset, the frozen features, what each model said."""
+    """An event that waits for its label: its name, key, time and offset, the frozen features, what each model said."""
 
     event_id: str
+    key: bytes | None
     event_time_ms: int
     offset: int
     features: Features
@@ -58,7 +59,7 @@ class PendingLabels:
     Examples
     --------
     >>> waiting = PendingLabels(ttl_ms=1_000)
-    >>> waiting.add(PendingEvent("UA-1545", 0, 7, {"x": 1.0}, ()), now_ms=0)
+    >>> waiting.add(PendingEvent("UA-1545", b"EWR", 0, 7, {"x": 1.0}, ()), now_ms=0)
     >>> waiting.match("UA-1545", True)[0]
     'scored'
     >>> waiting.resolve("UA-1545", True, now_ms=10)

@@ -139,9 +139,9 @@ class Task:
         row = FeaturesRecord(event_id, time_ms, topic, partition, record.offset, features)
         put(Output("features", record.key, _encode(row), record.timestamp_ms))
         champion, *shadows = self._verdicts(predictions)
-        said = PredictionRecord(event_id, time_ms, topic, partition, record.offset, *_fields(champion), shadows=shadows)
+        said = PredictionRecord(event_id, time_ms, topic, partition, record.offset, *_fields(champion), shadows)
         put(Output("predictions", record.key, _encode(said), record.timestamp_ms))
-        waiting = PendingEvent(event_id, time_ms, record.offset, features, predictions)
+        waiting = PendingEvent(event_id, record.key, time_ms, record.offset, features, predictions)
         self._pending.add(waiting, self._now_ms)
         self._drifts(drifts, topic, record.offset)
         held = self._pending.take_held(event_id)
@@ -206,9 +206,9 @@ class Task:
             None if label_offset is None else self.pipeline.labels.topic,
             label_offset,
             *_fields(champion),
-            shadows=shadows,
+            shadows,
         )
-        self._step.outputs.append(Output("outcomes", event.event_id.encode(), _encode(outcome), self._now_ms))
+        self._step.outputs.append(Output("outcomes", event.key, _encode(outcome), self._now_ms))
 
     def _orphan(self, event_id: str, label: HeldLabel) -> None:
         self._unwanted("orphan", event_id, label)
