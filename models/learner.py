@@ -14,13 +14,11 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from river import base
-from river.anomaly.base import AnomalyDetector, SupervisedAnomalyDetector
 
 from models.digest import state_digest
 
 Kind = Literal["binary", "multiclass", "regression"]
 Role = Literal["champion", "challenger", "baseline"]
-_ANOMALY = (AnomalyDetector, SupervisedAnomalyDetector)
 Label = bool | int | float | str
 Features = dict[str, bool | int | float | str | None]
 
@@ -144,7 +142,7 @@ def predictor(model: Any, kind: Kind) -> Callable[[Features], Prediction]:
         return _regression(model)
     if kind == "multiclass":
         return _multiclass(model)
-    return _anomaly(model) if isinstance(final_step(model), _ANOMALY) else _binary(model)
+    return _anomaly(model) if isinstance(final_step(model), base.AnomalyDetector) else _binary(model)
 
 
 class LiveModel:
@@ -159,8 +157,7 @@ class LiveModel:
         """Go on with this model in place of the present one."""
         self.model = model
         self.predict = predictor(model, self.kind)
-        last = final_step(model)
-        self.supervised = isinstance(last, SupervisedAnomalyDetector) or not isinstance(last, AnomalyDetector)
+        self.supervised = not isinstance(final_step(model), base.AnomalyDetector)
 
     def learn(self, features: Features, label: Label) -> None:
         """Learn from the features that were predicted on and the label that came for them."""

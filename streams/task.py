@@ -10,23 +10,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from models.digest import state_digest
-from models.learner import Label, Prediction, Role
+from models.learner import Label, Role
 from models.panel import Drift, Panel
 from models.pending import HeldLabel, PendingEvent, PendingLabels
 from models.scores import Values
+from streams import outputs
 from streams.batch import Batch
 from streams.errors import Declined, RecordRejected
 from streams.featurizer import Featurizer
+from streams.outputs import LabelFound
 from streams.pipeline import Pipeline
 from streams.ports import Output, Record
-from streams.records import DriftRecord, FeaturesRecord, OutcomeRecord, PredictionRecord, RejectRecord, Verdict
 from streams.report import PeriodReport
 from streams.schema import NUMBER_MAX, Decoder, Event, epoch_ms
-
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -108,7 +105,7 @@ class Task:
         events, labels = self._pending.expire(now_ms)
         for event in events:
             self._count_label("expired")
-            self._outcome("expired", event, None, None, None)
+            self._outcome(event, None)
         for event_id, label in labels:
             self._orphan(event_id, label)
 
@@ -134,19 +131,15 @@ class Task:
             raise RecordRejected(f"event {event_id} was seen before", reason="duplicate_event", field="id")
         features = self._featurizer.features(event, time_ms)
         predictions, drifts = self._panel.predict(features)
-        topic, partition = self.pipeline.events.topic, self.partition
-        put = self._step.outputs.append
-        row = FeaturesRecord(event_id, time_ms, topic, partition, record.offset, features)
-        put(Output("features", record.key, _encode(row), record.timestamp_ms))
-        champion, *shadows = self._verdicts(predictions)
-        said = PredictionRecord(event_id, time_ms, topic, partition, record.offset, *_fields(champion), shadows)
-        put(Output("predictions", record.key, _encode(said), record.timestamp_ms))
         waiting = PendingEvent(event_id, record.key, time_ms, record.offset, features, predictions)
+        topic, at_ms = self.pipeline.events.topic, record.timestamp_ms
+        self._put(outputs.features(waiting, topic, self.partition, at_ms))
+        self._put(outputs.prediction(waiting, self._panel.models, topic, self.partition, at_ms))
         self._pending.add(waiting, self._now_ms)
         self._drifts(drifts, topic, record.offset)
         held = self._pending.take_held(event_id)
         if held is not None:
-            self._learn(waiting, held.label, held.label_time_ms, held.offset)
+            self._learn(waiting, LabelFound(held.label, held.label_time_ms, self.pipeline.labels.topic, held.offset))
 
     def _on_label(self, event: Event, record: Record, time_ms: int) -> None:
         event_id = str(getattr(event, self.pipeline.labels.joins))
@@ -154,7 +147,7 @@ class Task:
         met, waiting = self._pending.match(event_id, label)
         if met == "scored":
             assert waiting is not None
-            self._learn(waiting, label, time_ms, record.offset)
+            self._learn(waiting, LabelFound(label, time_ms, self.pipeline.labels.topic, record.offset))
             return
         held = HeldLabel(label, time_ms, *record)
         if met == "held":
@@ -179,36 +172,19 @@ class Task:
             raise RecordRejected(f"the label is {number}", reason="out_of_range", field="target")
         return number
 
-    def _learn(self, event: PendingEvent, label: Label, label_time_ms: int, label_offset: int) -> None:
-        drifts = self._panel.learn(event.features, label, event.predictions, event.event_time_ms)
-        self._pending.resolve(event.event_id, label, self._now_ms)
+    def _learn(self, event: PendingEvent, found: LabelFound) -> None:
+        drifts = self._panel.learn(event.features, found.label, event.predictions, event.event_time_ms)
+        self._pending.resolve(event.event_id, found.label, self._now_ms)
         self._count_label("scored")
-        delay_ms = label_time_ms - event.event_time_ms
+        delay_ms = found.time_ms - event.event_time_ms
         self._report.label_delay(delay_ms)
         self._step.label_delays_ms.append(delay_ms)
-        self._outcome("scored", event, label, label_time_ms, label_offset)
-        self._drifts(drifts, self.pipeline.labels.topic, label_offset)
+        self._outcome(event, found)
+        self._drifts(drifts, found.topic, found.offset)
 
-    def _outcome(
-        self, status: str, event: PendingEvent, label: Label | None, label_time_ms: int | None, label_offset: int | None
-    ) -> None:
-        champion, *shadows = self._verdicts(event.predictions)
-        outcome = OutcomeRecord(
-            event.event_id,
-            event.event_time_ms,
-            self.pipeline.events.topic,
-            self.partition,
-            event.offset,
-            status,
-            label,
-            label_time_ms,
-            None if label_time_ms is None else label_time_ms - event.event_time_ms,
-            None if label_offset is None else self.pipeline.labels.topic,
-            label_offset,
-            *_fields(champion),
-            shadows,
-        )
-        self._step.outputs.append(Output("outcomes", event.key, _encode(outcome), self._now_ms))
+    def _outcome(self, event: PendingEvent, found: LabelFound | None) -> None:
+        topic = self.pipeline.events.topic
+        self._put(outputs.outcome(event, found, self._panel.models, topic, self.partition, self._now_ms))
 
     def _orphan(self, event_id: str, label: HeldLabel) -> None:
         self._unwanted("orphan", event_id, label)
@@ -225,43 +201,16 @@ class Task:
     def _reject(self, topic: str, record: Record, rejected: RecordRejected) -> None:
         self._report.rejects[rejected.reason] += 1
         self._step.rejects[rejected.reason] += 1
-        row = RejectRecord(
-            topic,
-            self.partition,
-            record.offset,
-            record.timestamp_ms,
-            rejected.reason,
-            rejected.field,
-            rejected.what,
-            record.key,
-            record.value,
-        )
-        self._step.outputs.append(Output("rejects", record.key, _encode(row), self._now_ms))
-
-    def _verdicts(self, predictions: tuple[Prediction, ...]) -> list[Verdict]:
-        models = self._panel.models
-        return [Verdict(m.name, m.version, m.role, *said) for m, said in zip(models, predictions, strict=True)]
+        self._put(outputs.reject(topic, self.partition, record, rejected, self._now_ms))
 
     def _drifts(self, drifts: list[Drift], topic: str, offset: int) -> None:
-        for detector, watched, model, value in drifts:
-            self._step.drifts[watched] += 1
-            row = DriftRecord(
-                self.partition,
-                self._now_ms,
-                topic,
-                self.partition,
-                offset,
-                detector,
-                watched,
-                model,
-                value,
-                action="reported",
-            )
-            self._step.outputs.append(Output("drift", self._key, _encode(row), self._now_ms))
+        for drift in drifts:
+            self._step.drifts[drift.watched] += 1
+            self._put(outputs.drift(drift, topic, self.partition, offset, self._now_ms))
 
     def _close_period(self, now_ms: int) -> None:
         report = self._report.close(self.partition, now_ms, len(self._pending), self._panel.models, self._panel.scores)
-        self._step.outputs.append(Output("metrics", self._key, _encode(report), report.window_end_time_ms))
+        self._put(outputs.metrics(report))
         self._step.scores = {
             m.name: s.total.values() for m, s in zip(self._panel.models, self._panel.scores, strict=True)
         }
@@ -270,9 +219,8 @@ class Task:
         self._report.labels[what] += 1
         self._step.labels[what] += 1
 
-    @property
-    def _key(self) -> bytes:
-        return str(self.partition).encode()
+    def _put(self, output: Output) -> None:
+        self._step.outputs.append(output)
 
     def state(self) -> dict[str, Any]:
         """The whole state of the task. It lives on: pickle it before the next step."""
@@ -306,14 +254,3 @@ class Task:
     def digest(self) -> str:
         """Canonical digest of the state: equal for equal states, in whichever process they came about."""
         return state_digest(self.state())
-
-
-def _fields(verdict: Verdict) -> tuple[Any, ...]:
-    return (
-        verdict.model,
-        verdict.version,
-        verdict.role,
-        verdict.prediction,
-        verdict.probability,
-        verdict.probabilities,
-    )
