@@ -88,6 +88,14 @@ def finish(chunk: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
+def unfinish(rows: pa.Table, table: Table) -> pa.Table:
+    """Rows read back from a file, as a chunk that more chunks can be joined to."""
+    kinds = {arrow: kind for kind, arrow in _FEATURE_TYPES.items()}
+    own = set(table.schema.names)
+    names = [f.name if f.name in own else f"{kinds[f.type]}{_MARK}{f.name}" for f in rows.schema]
+    return rows.rename_columns(names).replace_schema_metadata()
+
+
 def _merged(columns: list[Any]) -> Any:
     target = columns[0].type
     for column in columns[1:]:

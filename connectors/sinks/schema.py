@@ -55,6 +55,11 @@ class Table(NamedTuple):
         """The columns that every file of the table has, in order."""
         return pa.schema([(column.name, column.type) for column in self.columns])
 
+    @property
+    def offset_column(self) -> str:
+        """The column with the offset of the record in its own topic; files are sorted by it."""
+        return "_offset" if self.record else "offset"
+
 
 RAW = (
     Column("topic", "", pa.string()),
