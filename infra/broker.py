@@ -1,0 +1,221 @@
+"""A real Apache Kafka as a child process: one KRaft node, in a folder of its own, on the loopback interface.
+
+    {folder}/broker.json         which process, since when, on which port
+    {folder}/broker.log          what Kafka warns of
+    {folder}/data/               topics, offsets and transactions; kept from run to run
+    {folder}/server.properties   written anew at every start
+
+stopped ──start──▶ starting ──metadata answered by *our* cluster──▶ running ──SIGTERM──▶ stopped
+                       └── process ended, or 60 s passed ──▶ Declined, with the end of its log
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from infra import process
+from infra.broker_config import LOOPBACK, PORT_DEFAULT, free_port, is_free, server_properties
+from infra.kafka_install import install, java_command
+from streams.errors import Declined
+
+START_DEADLINE_S = 60.0
+STOP_GRACE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerState:
+    """What ``broker.json`` says of the folder's newest broker, whether or not it still runs."""
+
+    pid: int
+    created_s: float  # start of the process, seconds since the Unix epoch: with the pid it names the process for good
+    port: int
+    folder: str
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The address for clients."""
+        return f"{LOOPBACK}:{self.port}"
+
+
+class EmbeddedBroker:
+    """One Kafka node on a folder. Starting the same folder again finds its topics.
+
+    Parameters
+    ----------
+    folder
+        Where the broker's data lies; made at the first start.
+    port
+        None: the folder's port of last time, else 9092, else any free port. 0: any free port. A number: that one.
+
+    Raises
+    ------
+    Declined
+        From ``start``: the folder's broker runs already, the port asked for is taken, Kafka cannot be installed, or
+        the broker ended while starting.
+    """
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self.folder, self.port = folder.resolve(), port
+
+    @property
+    def log(self) -> Path:
+        """The file Kafka's warnings and errors go to."""
+        return self.folder / "broker.log"
+
+    def start(self, *, detached: bool = False) -> BrokerState:
+        """Start, and return once the broker answers. It dies with this process unless ``detached``."""
+        running = self.running()
+        if running:
+            raise Declined(
+                f"a broker runs on this folder already, at {running.bootstrap_servers}",
+                where=str(self.folder),
+                remedy="use it, or `riverrun broker stop` first",
+            )
+        kafka = install(_train)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = self.folder / "data"
+        if not data.exists():
+            _format(java_command(kafka), data)
+        return self._launch(java_command(kafka), detached=detached)
+
+    def stop(self) -> bool:
+        """Stop the folder's broker, whoever started it; False if none runs."""
+        state = self._state()
+        found = state and process.find(state.pid, state.created_s)
+        if not found:
+            return False
+        process.stop(found, STOP_GRACE_S)
+        return True
+
+    def running(self) -> BrokerState | None:
+        """The folder's running broker."""
+        state = self._state()
+        return state if state and process.find(state.pid, state.created_s) else None
+
+    def _launch(self, java: list[str], *, detached: bool) -> BrokerState:
+        port = self._choose_port()
+        properties = self.folder / "server.properties"
+        properties.write_text(server_properties(self.folder / "data", port, free_port()))
+        self.log.unlink(missing_ok=True)  # each run has its own log
+        child = process.spawn(
+            [*java, "kafka.Kafka", properties], name="the Kafka broker", log=self.log, tether=not detached
+        )
+        state = BrokerState(child.pid, process.create_time_s(child.pid), port, str(self.folder))
+        _write_whole(self.folder / "broker.json", json.dumps(asdict(state)) + "\n")
+        try:
+            _wait_until_ready(child, state.bootstrap_servers, _cluster_id(self.folder / "data"), self.log)
+        except BaseException:
+            process.stop(child, STOP_GRACE_S)
+            raise
+        child.returncode = 0  # from here the folder's state file stands for it; Popen need not warn that it still runs
+        return state
+
+    def _choose_port(self) -> int:
+        if self.port:
+            if not is_free(self.port):
+                raise Declined(
+                    f"port {self.port} is taken", where=LOOPBACK, remedy="name another, or none to have one chosen"
+                )
+            return self.port
+        state = self._state()
+        wanted = [] if self.port == 0 else [state.port, PORT_DEFAULT] if state else [PORT_DEFAULT]
+        return next((port for port in wanted if is_free(port)), None) or free_port()
+
+    def _state(self) -> BrokerState | None:
+        try:
+            return BrokerState(**json.loads((self.folder / "broker.json").read_text()))
+        except (FileNotFoundError, ValueError, TypeError):  # none yet, or one that a power cut left empty
+            return None
+
+
+@contextmanager
+def embedded_broker(folder: Path, port: int | None = None) -> Iterator[str]:
+    """A broker for the length of a ``with`` block; gives its bootstrap servers."""
+    broker = EmbeddedBroker(folder, port)
+    state = broker.start()
+    try:
+        yield state.bootstrap_servers
+    finally:
+        broker.stop()
+
+
+def _format(java: list[str], data: Path) -> None:
+    """Write a new cluster's identity: into a folder that gets its name when it is whole."""
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    with tempfile.TemporaryDirectory(dir=data.parent) as scratch:
+        properties, fresh = Path(scratch) / "server.properties", Path(scratch) / "data"
+        properties.write_text(server_properties(fresh, PORT_DEFAULT, PORT_DEFAULT + 1))
+        command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Declined(
+                f"Kafka cannot format its data folder: {(done.stdout + done.stderr)[-1_000:]}",
+                where=str(data),
+                remedy="check that the disk has room and is writable",
+            )
+        fresh.rename(data)
+
+
+def _train(kafka: Path, startup_cache: Path) -> None:
+    """Run a broker once, so that the JVM writes down the classes it loads. Without, starts are slower and work."""
+    with tempfile.TemporaryDirectory(dir=startup_cache.parent) as scratch:
+        broker = EmbeddedBroker(Path(scratch), port=0)
+        java = java_command(kafka, train=startup_cache)
+        _format(java_command(kafka), broker.folder / "data")
+        broker._launch(java, detached=False)
+        broker.stop()
+    startup_cache.touch()
+
+
+def _cluster_id(data: Path) -> str:
+    lines = (data / "meta.properties").read_text().splitlines()
+    return next(line.removeprefix("cluster.id=") for line in lines if line.startswith("cluster.id="))
+
+
+def _wait_until_ready(child: subprocess.Popen[bytes], bootstrap_servers: str, cluster_id: str, log: Path) -> None:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    quiet = logging.Logger("riverrun.broker.start", level=logging.CRITICAL + 1)
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "reconnect.backoff.max.ms": 100}, logger=quiet)
+
+    def answers() -> bool:
+        if child.poll() is not None:
+            raise _failed(f"the Kafka broker ended with status {child.returncode} while starting", log)
+        try:
+            return bool(admin.list_topics(timeout=0.5).cluster_id == cluster_id)
+        except KafkaException:
+            return False
+
+    wait = Retrying(stop=stop_after_delay(START_DEADLINE_S), wait=wait_fixed(0.05), retry=retry_if_result(_is_false))
+    try:
+        wait(answers)
+    except RetryError:
+        raise _failed(f"the Kafka broker does not answer after {START_DEADLINE_S:.0f} s", log) from None
+
+
+def _is_false(answer: bool) -> bool:
+    return not answer
+
+
+def _failed(what: str, log: Path) -> Declined:
+    end = log.read_text(errors="replace")[-2_000:].strip()
+    return Declined(f"{what}; its log ends:\n{end}", where=str(log), remedy="mend what the log says, then start again")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    scratch = path.with_suffix(f".{time.monotonic_ns()}.tmp")
+    scratch.write_text(text)
+    scratch.replace(path)
