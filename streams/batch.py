@@ -68,16 +68,17 @@ class InputBuffers:
 
     @property
     def trailing(self) -> bool:
-        """Whether all that is left before the ends are offsets without records: markers, aborted records."""
-        ends = [end for end in self._end if end is not None]
-        return (
-            not any(self._queues)
-            and len(ends) == len(self._end)
-            and any(end > start for end, start in zip(ends, self._next, strict=True))
-        )
+        """Whether offsets without records (markers, aborted records) are all that is left before the ends."""
+        if any(self._queues) or None in self._end:
+            return False
+        return any(end is not None and end > start for end, start in zip(self._end, self._next, strict=True))
 
-    def cut(self, records_max: int, idle: Collection[int]) -> Batch:
-        """The next batch, empty when an input has to be waited for. Inputs in ``idle`` are not waited for."""
+    def cut(self, records_max: int, idle: Collection[int], settle: bool = False) -> Batch:
+        """The next batch. Inputs in ``idle`` are not waited for.
+
+        The batch is empty, and its ranges too, when an input has to be waited for; with ``settle`` an empty batch takes
+        the trailing offsets, so that the group's lag comes to 0.
+        """
         queues = self._queues
         taken: list[tuple[int, Record]] = []
         starts = tuple(self._next)
@@ -96,11 +97,12 @@ class InputBuffers:
             record = queues[best].popleft()
             self._next[best] = record.offset + 1
             taken.append((best, record))
-        self._skip_markers()
+        if taken or settle:
+            self._skip_markers()
         return Batch(tuple(zip(starts, self._next, strict=True)), taken)
 
     def _skip_markers(self) -> None:
-        """Past the last record of an input, whatever lies before its end holds no records."""
+        """What lies between an input's last record and its end holds no records."""
         for index, end in enumerate(self._end):
             if end is not None and not self._queues[index]:
                 self._next[index] = max(self._next[index], end)

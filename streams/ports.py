@@ -85,6 +85,9 @@ class Log(Protocol):
 
     def beginning_offset(self, topic: str, partition: int) -> int: ...
 
+    def lag(self, topic: str, partition: int, next_offset: int) -> int | None:
+        """Offsets from ``next_offset`` to the log's end as last heard from the broker; None if not heard yet."""
+
     def close(self) -> None: ...
 
 

@@ -1,0 +1,195 @@
+"""Find mistakes in a declaration before anything runs. Each finding says what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from river import base
+
+from models.learner import final_step
+from streams.cleaning import Require
+from streams.errors import Declined
+from streams.inputs import AnyInput
+from streams.pipeline import Pipeline
+from streams.records import OUTPUTS
+
+RESERVED = frozenset(OUTPUTS["features"].__struct_fields__) | {"event_time"}
+
+
+class Finding(NamedTuple):
+    """One mistake: what, where in the declaration, and the remedy."""
+
+    what: str
+    where: str
+    remedy: str
+
+
+def check(pipeline: Pipeline) -> list[Finding]:
+    """All mistakes that can be seen without data, in the order of the declaration."""
+    return [
+        *_names(pipeline),
+        *_fields_of_inputs(pipeline),
+        *_windows(pipeline),
+        *_functions(pipeline),
+        *_learners(pipeline),
+        *_watches(pipeline),
+    ]
+
+
+def _names(pipeline: Pipeline) -> Iterator[Finding]:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,99}", pipeline.name):
+        yield Finding(
+            f"{pipeline.name!r} cannot be the name of topics and folders",
+            "name",
+            'use lower-case letters, digits, "-" and "_"',
+        )
+    for what, value in (("partitions", pipeline.partitions), ("batch_max", pipeline.batch_max)):
+        if value < 1:
+            yield Finding(f"{what} is {value}", what, f"give {what} a number from 1")
+    topics = [stream.topic for stream in pipeline.inputs]
+    outputs = {pipeline.topic(name) for name in (*OUTPUTS, "journal")}
+    for topic in topics:
+        if topics.count(topic) > 1 or topic in outputs:
+            yield Finding(f"topic {topic} is used twice", f"input {topic}", "give each input a topic of its own")
+    names = [learner.name for learner in pipeline.learners]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Finding(f"two learners are called {name}", f"learner {name}", "give each learner a name of its own")
+
+
+def _fields_of_inputs(pipeline: Pipeline) -> Iterator[Finding]:
+    for stream in pipeline.inputs:
+        roles = {"key": stream.key, "time": stream.time}
+        roles |= {role: getattr(stream, role) for role in ("id", "joins") if hasattr(stream, role)}
+        for role, name in roles.items():
+            yield from _unknown_field(stream, name, role)
+        for rule in stream.clean:
+            if not isinstance(rule, Require):
+                yield from _unknown_field(stream, rule.field, type(rule).__name__)
+
+
+def _unknown_field(stream: AnyInput, name: str, role: str) -> Iterator[Finding]:
+    known = [field.name for field in msgspec.structs.fields(stream.type)]
+    if name not in known:
+        yield Finding(
+            f"{stream.type.__name__} has no field {name!r}",
+            f"{role} of {stream.topic}",
+            f"use one of {', '.join(known)}, or add it to {stream.type.__name__}",
+        )
+
+
+def _windows(pipeline: Pipeline) -> Iterator[Finding]:
+    event_fields = {field.name for field in msgspec.structs.fields(pipeline.events.type)}
+    for stream in pipeline.inputs:
+        for aggregate in stream.aggregates:
+            for name in (*aggregate.window.by, *([aggregate.field] if aggregate.field else [])):
+                yield from _unknown_field(stream, name, aggregate.name)
+            if aggregate.window.over.total_seconds() <= 0:
+                yield Finding("the window has no length", aggregate.name, "give `over` a positive timedelta")
+            for name in aggregate.window.by:
+                if name not in event_fields and f".read({name}" not in _source(pipeline.features):
+                    yield Finding(
+                        f"{pipeline.events.type.__name__} has no field {name!r} to read the window at",
+                        aggregate.name,
+                        "read it with `now.read(window, key)`, or add the field to the event",
+                    )
+
+
+def _source(function: Any) -> str:
+    try:
+        return inspect.getsource(function).replace("now.read(", ".read(")
+    except (OSError, TypeError):
+        return ""
+
+
+def _functions(pipeline: Pipeline) -> Iterator[Finding]:
+    functions: list[tuple[str, Any, int]] = [("features", pipeline.features, 2), ("target", pipeline.target, 1)]
+    for stream in pipeline.inputs:
+        functions += [(f"clean of {stream.topic}", rule.holds, 1) for rule in stream.clean if isinstance(rule, Require)]
+    for where, function, arity in functions:
+        yield from _importable(function, where)
+        try:
+            inspect.signature(function).bind(*range(arity))
+        except (TypeError, ValueError):
+            yield Finding(
+                f"{where} cannot be called with {arity} argument(s)",
+                where,
+                "def features(event, now)" if arity == 2 else "give it one parameter, the record",
+            )
+    try:
+        _ = pipeline.kind
+    except Declined as declined:
+        yield Finding(declined.what, "target", declined.remedy)
+
+
+def _importable(value: Any, where: str) -> Iterator[Finding]:
+    try:
+        pickle.dumps(value)
+    except Exception as error:
+        name = getattr(value, "__name__", type(value).__name__)
+        yield Finding(
+            f"{name} does not pickle ({type(error).__name__})",
+            where,
+            "use a function with a name, defined at the top level of the file, in place of a lambda or an inner one",
+        )
+
+
+def _learners(pipeline: Pipeline) -> Iterator[Finding]:
+    try:
+        kind = pipeline.kind
+    except Declined:
+        return
+    wanted = {"binary": base.Classifier, "multiclass": base.Classifier, "regression": base.Regressor}[kind]
+    for learner in pipeline.learners:
+        where = f"learner {learner.name}"
+        yield from _importable(learner.model, where)
+        last = final_step(learner.model)
+        detector = isinstance(last, base.AnomalyDetector) and kind == "binary"
+        if not isinstance(last, wanted) and not detector:
+            yield Finding(
+                f"{type(last).__name__} cannot predict a {kind} target", where, f"end the model in a {wanted.__name__}"
+            )
+        if learner.learn_until is not None and learner.learn_until.tzinfo is None:
+            yield Finding("learn_until has no time zone", where, "write datetime(…, tzinfo=UTC)")
+        for path in _unseeded(learner.model, type(learner.model).__name__):
+            yield Finding(f"{path} has no seed", where, "give it seed=… so that a replay draws the same numbers")
+
+
+def _unseeded(model: Any, path: str, depth: int = 0) -> Iterator[str]:
+    """Where a ``seed`` parameter was left at None, at any depth of a River model."""
+    if depth > 8:
+        return
+    parameters = model._get_params() if isinstance(model, base.Base) else {}
+    for name, value in parameters.items():
+        if name == "seed" and value is None:
+            yield path
+        for part in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(part, base.Base):
+                yield from _unseeded(part, f"{path}.{name}", depth + 1)
+
+
+def _watches(pipeline: Pipeline) -> Iterator[Finding]:
+    names = {learner.name for learner in pipeline.learners}
+    for watch in pipeline.drift:
+        if watch.stream != "feature" and watch.name is not None and watch.name not in names:
+            yield Finding(
+                f"there is no learner {watch.name!r} to watch", watch.title, f"use one of {', '.join(sorted(names))}"
+            )
+        if watch.every < 1:
+            yield Finding(f"every is {watch.every}", watch.title, "use a number from 1")
+        for path in _unseeded(watch.detector, type(watch.detector).__name__):
+            yield Finding(f"{path} has no seed", watch.title, "give it seed=… so that a replay draws the same numbers")
+
+
+def refuse_mistakes(pipeline: Pipeline, where: str) -> None:
+    """Raise Declined with all findings, if there are any."""
+    findings = check(pipeline)
+    if findings:
+        lines = [f"{finding.what} ({finding.where}): {finding.remedy}" for finding in findings]
+        raise Declined(
+            "the pipeline has mistakes:\n  - " + "\n  - ".join(lines), where=where, remedy="mend the file as said above"
+        )
