@@ -50,6 +50,25 @@ def fix_layout(root: Path, layout: Layout) -> None:
         raise Declined(f"the folder holds {begun}, asked for is {layout}", where=str(path), remedy=remedy)
 
 
+def fix_topic(root: Path, topic: str, topic_id: str) -> None:
+    """Remember Kafka's id of a topic whose offsets name our files; at a later start compare with it.
+
+    Raises
+    ------
+    Declined
+        A topic of that name was deleted and made anew: its offsets mean other records.
+    """
+    path = root / "topics" / quote(topic, safe="")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        rename_into(path, _written(path, topic_id.encode()))
+    if path.read_text() != topic_id:
+        remedy = "move the folder away and start the sink with a new group; both can be queried with DuckDB"
+        raise Declined(
+            f"topic {topic!r} was deleted and made anew since {root} was begun", where=topic_id, remedy=remedy
+        )
+
+
 def part_folder(root: Path, table: str, topic: str, partition: int) -> Path:
     """Where the files of one partition lie. Nothing in a name leads out of ``root``.
 

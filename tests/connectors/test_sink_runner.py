@@ -1,0 +1,178 @@
+"""Sinks on a real broker: whatever is killed, shared or broken, each committed record is one row."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from tenacity import retry, stop_after_delay, wait_fixed
+
+from connectors.sinks.runner import run_sink
+from streams.errors import Declined
+from streams.records import FeaturesRecord
+
+pytestmark = pytest.mark.broker
+PARTITIONS, BUCKET = 4, 100
+
+
+class Counts:
+    """A Telemetry that adds up."""
+
+    def __init__(self):
+        self.counts, self.gauges = Counter(), {}
+
+    def count(self, name, amount, **labels):
+        self.counts[name] += amount
+
+    def gauge(self, name, value, **labels):
+        self.gauges[name] = value
+
+    def observe(self, name, value, **labels):
+        self.counts[name] += 1
+
+
+@pytest.fixture
+def topic(broker, fresh_name):
+    admin = AdminClient({"bootstrap.servers": broker})
+    for future in admin.create_topics([NewTopic(fresh_name, PARTITIONS, 1)]).values():
+        future.result()
+    return fresh_name
+
+
+def produce(broker, topic, count, *, start=0, aborted=()):
+    """Records of a transaction each hundred; every second hundred has aborted ones before it."""
+    producer = Producer({"bootstrap.servers": broker, "transactional.id": f"to-{topic}-{start}", "retry.backoff.ms": 5})
+    producer.init_transactions()
+    for first in range(start, start + count, 100):
+        for keep in (False, True) if first // 100 in aborted else (True,):
+            producer.begin_transaction()
+            for i in range(first, min(first + 100, start + count)):
+                row = FeaturesRecord(f"e{i}", 1_000 + i, "in", 0, i, {"x": float(i)})
+                producer.produce(topic, msgspec.json.encode(row), str(i), i % PARTITIONS, timestamp=1_000 + i)
+            producer.commit_transaction() if keep else producer.abort_transaction()
+
+
+def sink(broker, topic, root, counts=None, *, once=True, stop=lambda: False, **settings):
+    config, tables = {"bootstrap.servers": broker, "session.timeout.ms": 3_000}, {topic: "features"}
+    settings = {"flush_s": 0.1, "bucket_offsets": BUCKET, **settings}
+    run_sink(
+        config, f"sink-{topic}", tables, "binary", root, telemetry=counts or Counts(), stop=stop, once=once, **settings
+    )
+
+
+def events(root: Path) -> list[str]:
+    sql = f"SELECT event_id FROM read_parquet('{root}/features/**/*.parquet', union_by_name = true)"
+    return sorted(duckdb.sql(sql).fetchnumpy()["event_id"].tolist())
+
+
+def expected(count: int) -> list[str]:
+    return sorted(f"e{i}" for i in range(count))
+
+
+@retry(stop=stop_after_delay(40), wait=wait_fixed(0.05))
+def until(condition):
+    assert condition()
+
+
+def test_committed_records_become_rows_once_and_aborted_ones_never(broker, topic, tmp_path):
+    produce(broker, topic, 1_000, aborted={0, 3, 9})
+    counts = Counts()
+    root = tmp_path / "parquet"
+    sink(broker, topic, root, counts)
+    assert events(root) == expected(1_000)
+    assert counts.counts["sink_rows"] == 1_000
+    produce(broker, topic, 300, start=1_000)
+    sink(broker, topic, root, counts)
+    assert events(root) == expected(1_300)
+    assert counts.counts["sink_rows"] == 1_300, "rows that were there are not counted again"
+    with duckdb.connect(tmp_path / "warehouse.duckdb", read_only=True) as connection:
+        assert connection.execute("SELECT count(*), sum(x) FROM features").fetchone() == (1_300, sum(range(1_300)))
+
+
+RUN = """
+import sys
+from tests.connectors.test_sink_runner import sink
+from pathlib import Path
+sink(sys.argv[1], sys.argv[2], Path(sys.argv[3]), once=False)
+"""
+
+
+def start(broker, topic, root):
+    return subprocess.Popen([sys.executable, "-c", RUN, broker, topic, str(root)])
+
+
+def test_sinks_that_are_killed_and_share_partitions_lose_and_double_nothing(broker, topic, tmp_path):
+    root, done = tmp_path / "parquet", threading.Event()
+    feeder = threading.Thread(target=lambda: (produce(broker, topic, 6_000, aborted=range(0, 60, 7)), done.set()))
+    feeder.start()
+    first, second = start(broker, topic, root), start(broker, topic, root)
+    try:
+        until(lambda: len(events(root)) > 500)
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        first = start(broker, topic, root)  # the dead one's partitions come back when its session times out
+        until(done.is_set)
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.wait()
+        feeder.join()
+    sink(broker, topic, root)
+    assert events(root) == expected(6_000)
+
+
+def test_stop_flushes_what_it_has(broker, topic, tmp_path):
+    produce(broker, topic, 200)
+    root, counts, stop = tmp_path / "parquet", Counts(), threading.Event()
+    settings = {"once": False, "stop": stop.is_set, "flush_s": 3_600.0}
+    runner = threading.Thread(target=sink, args=(broker, topic, root, counts), kwargs=settings)
+    runner.start()
+    until(lambda: counts.counts["sink_flush_seconds"] > 0)
+    stop.set()
+    runner.join()
+    produced = events(root)
+    assert counts.counts["sink_rows"] == len(produced)
+    assert len(set(produced)) == len(produced)
+
+
+def test_a_full_disk_pauses_and_resumes(broker, topic, tmp_path, monkeypatch):
+    produce(broker, topic, 1_000)
+    root, counts, full = tmp_path / "parquet", Counts(), [3]
+
+    import pyarrow.parquet as pq
+
+    write_table = pq.write_table
+
+    def no_space(table, *args, **kwargs):
+        if table.num_rows and full[0]:
+            full[0] -= 1
+            raise OSError(28, "No space left on device")
+        return write_table(table, *args, **kwargs)
+
+    monkeypatch.setattr("connectors.sinks.files.pq.write_table", no_space)
+    sink(broker, topic, root, counts)
+    assert counts.counts["sink_write_failures"] == 3
+    assert counts.gauges["sink_blocked"] == 0
+    assert events(root) == expected(1_000)
+
+
+def test_a_topic_made_anew_stops_the_sink(broker, topic, tmp_path):
+    root = tmp_path / "parquet"
+    produce(broker, topic, 1_000)
+    sink(broker, topic, root)
+    admin = AdminClient({"bootstrap.servers": broker})
+    admin.delete_topics([topic])[topic].result()
+    until(lambda: topic not in admin.list_topics(timeout=5).topics)
+    until(lambda: admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result() is None)
+    produce(broker, topic, 100)
+    with pytest.raises(Declined, match="made anew"):
+        sink(broker, topic, root)
+    assert events(root) == expected(1_000)
