@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from models.learner import Kind, Label, Prediction
 
@@ -49,7 +51,6 @@ def _loss(probability: float) -> float:
     return -math.log(probability) if probability > 1e-15 else LOG_LOSS_MAX
 
 
-@dataclass(slots=True)
 class BinaryScore:
     """How well P(True) foretold a bool.
 
@@ -63,35 +64,34 @@ class BinaryScore:
     (0.75, 1.0, 0.5, 1.0)
     """
 
-    negatives: Counter[int] = field(default_factory=Counter)
-    positives: Counter[int] = field(default_factory=Counter)
-    log_loss_sum: float = 0.0
+    def __init__(self) -> None:
+        self.histogram = np.zeros((2, BINS), dtype=np.int64)
+        """Counts by label (False, True) and bin of P(True); int64, shape (2, BINS)."""
+        self.log_loss_sum = 0.0
 
     def update(self, label: Label, prediction: Prediction) -> None:
         """Add one outcome."""
         p = prediction.probability
         assert p is not None
-        bin_ = min(int(p * BINS), BINS - 1)
-        if label:
-            self.positives[bin_] += 1
-            self.log_loss_sum += _loss(p)
-        else:
-            self.negatives[bin_] += 1
-            self.log_loss_sum += _loss(1.0 - p)
+        self.histogram[1 if label else 0, min(int(p * BINS), BINS - 1)] += 1
+        self.log_loss_sum += _loss(p if label else 1.0 - p)
 
     def merge(self, other: BinaryScore) -> None:
         """Add all of another score's outcomes."""
-        self.negatives.update(other.negatives)
-        self.positives.update(other.positives)
+        self.histogram += other.histogram
         self.log_loss_sum += other.log_loss_sum
+
+    @property
+    def n(self) -> int:
+        """How many outcomes."""
+        return int(self.histogram.sum())
 
     def confusion(self) -> dict[tuple[str, str], int]:
         """(label, prediction) -> how often, at the threshold 0.5."""
-        table: Counter[tuple[str, str]] = Counter()
-        for label, bins in (("false", self.negatives), ("true", self.positives)):
-            for bin_, count in bins.items():
-                table[label, "true" if bin_ >= BINS // 2 else "false"] += count
-        return dict(sorted(table.items()))
+        below, above = self.histogram[:, : BINS // 2].sum(axis=1), self.histogram[:, BINS // 2 :].sum(axis=1)
+        cells = {("false", "false"): below[0], ("false", "true"): above[0]}
+        cells |= {("true", "false"): below[1], ("true", "true"): above[1]}
+        return {cell: int(count) for cell, count in cells.items() if count}
 
     def values(self) -> Values:
         """The scores so far."""
@@ -106,12 +106,23 @@ class BinaryScore:
 
     def _auc(self) -> float | None:
         """Chance that a positive was given a higher P(True) than a negative; ties within a bin count half."""
-        below, wins = 0, 0.0
-        for bin_ in sorted(self.negatives.keys() | self.positives.keys()):
-            negatives = self.negatives[bin_]
-            wins += self.positives[bin_] * (below + negatives / 2)
-            below += negatives
-        return _ratio(wins, below * self.positives.total())
+        negatives, positives = self.histogram
+        below = np.cumsum(negatives) - negatives
+        wins = float(positives @ (2 * below + negatives)) / 2
+        return _ratio(wins, float(negatives.sum()) * float(positives.sum()))
+
+    def sparse(self) -> tuple[list[int], list[int], list[int]]:
+        """The bins in use, and the counts of negatives and of positives in them."""
+        used = np.flatnonzero(self.histogram.any(axis=0))
+        return used.tolist(), self.histogram[0, used].tolist(), self.histogram[1, used].tolist()
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return (*self.sparse(), self.log_loss_sum)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        bins, negatives, positives, self.log_loss_sum = state
+        self.histogram = np.zeros((2, BINS), dtype=np.int64)
+        self.histogram[:, bins] = negatives, positives
 
 
 @dataclass(slots=True)
@@ -139,6 +150,11 @@ class MulticlassScore:
         """Add all of another score's outcomes."""
         self.counts.update(other.counts)
         self.log_loss_sum += other.log_loss_sum
+
+    @property
+    def n(self) -> int:
+        """How many outcomes."""
+        return self.counts.total()
 
     def confusion(self) -> dict[tuple[str, str], int]:
         """(label, prediction) -> how often."""

@@ -7,6 +7,7 @@ PipelineError
 ├── Fenced            rejoin: another worker owns the task now; this one exits
 ├── OutcomeUnknown    rebuild: drop the tasks' state, read the journal, replay
 ├── CheckpointCorrupt fall back: the checkpoint before is used
+├── ModelFailed       stop: a model raised on features or a label that passed every check
 └── JournalMismatch   stop: replay did not reproduce what was committed
 """
 
@@ -73,6 +74,10 @@ class OutcomeUnknown(PipelineError):
 
 class CheckpointCorrupt(PipelineError):
     """A checkpoint blob is missing, truncated, or not signed with our key. Nothing was unpickled."""
+
+
+class ModelFailed(PipelineError):
+    """A model raised while it predicted or learned. It may be half-updated: drop the task's state."""
 
 
 class JournalMismatch(PipelineError):

@@ -33,31 +33,27 @@ class Featurizer:
 
     def _wire(self) -> None:
         self._now = Context(self.windows, self.as_of)
-        self._states = list(self.windows.values())
 
-    def advance(self, now_ms: int) -> None:
-        """Time went on: windows let go of what is too old."""
-        for state in self._states:
-            state.advance(now_ms)
-
-    def observe(self, stream: AnyInput, event: Event, time_ms: int) -> None:
+    def observe(self, stream: AnyInput, event: Event, time_ms: int, now_ms: int) -> None:
         """Remember an event of any input, after it was used itself."""
         for aggregate in stream.aggregates:
             by, field = aggregate.window.by, aggregate.field
             value = 1.0 if field is None else getattr(event, field)
             if value is not None:
                 key = getattr(event, by[0]) if len(by) == 1 else tuple([getattr(event, name) for name in by])
-                self.windows[aggregate.name].add(time_ms, key, value)
+                window = self.windows[aggregate.name]
+                window.advance(now_ms)
+                window.add(time_ms, key, value)
         if isinstance(stream, Reference):
             self.as_of[stream.topic].put(getattr(event, stream.key), time_ms, event)
 
-    def features(self, event: Event, time_ms: int) -> Features:
+    def features(self, event: Event, time_ms: int, now_ms: int) -> Features:
         """The event's features, checked, in the canonical order: by name.
 
         Raises RecordRejected when the feature function fails on this event, or returns what no model can use.
         """
         now = self._now
-        now.event, now.time_ms = event, time_ms
+        now.event, now.time_ms, now.now_ms = event, time_ms, now_ms
         try:
             features = self._function(event, now)
         except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -67,10 +68,12 @@ class Table(Generic[R]):
         The rows' type. Columns that it does not name are left out.
     key
         The column to look up by, unique in the file.
+    missing
+        How a CSV file writes that a value is missing, besides leaving it out.
     """
 
-    def __init__(self, path: str | Path, type: type[R], key: str) -> None:
-        self.path, self.type, self.key = Path(path), type, key
+    def __init__(self, path: str | Path, type: type[R], key: str, missing: Sequence[str] = ()) -> None:
+        self.path, self.type, self.key, self.missing = Path(path), type, key, missing
         self._rows: dict[Any, R] | None = None
 
     def load(self) -> None:
@@ -78,8 +81,7 @@ class Table(Generic[R]):
         if self._rows is not None:
             return
         try:
-            read = arrow_csv.read_csv if self.path.suffix == ".csv" else arrow_parquet.read_table
-            rows = msgspec.convert(read(self.path).to_pylist(), list[self.type], strict=False)  # type: ignore[name-defined]
+            rows = msgspec.convert(self._read(), list[self.type], strict=False)  # type: ignore[name-defined]
         except FileNotFoundError:
             raise Declined(
                 "the table's file is not there", where=str(self.path), remedy="make it, or mend the path"
@@ -91,6 +93,12 @@ class Table(Generic[R]):
         self._rows = {getattr(row, self.key): row for row in rows}
         if len(self._rows) != len(rows):
             raise Declined(f"{self.key} is not unique", where=str(self.path), remedy="drop the duplicate rows")
+
+    def _read(self) -> list[dict[str, Any]]:
+        if self.path.suffix != ".csv":
+            return list(arrow_parquet.read_table(self.path).to_pylist())
+        options = arrow_csv.ConvertOptions(null_values=["", *self.missing], strings_can_be_null=True)
+        return list(arrow_csv.read_csv(self.path, convert_options=options).to_pylist())
 
     def get(self, key: Any) -> R | None:
         """The row of this key, or None."""

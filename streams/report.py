@@ -89,20 +89,15 @@ def _model_scores(model: LiveModel, score: Prequential) -> ModelScores:
 def counts_of(score: Score) -> ScoreCounts:
     """A score's sums and counts as they are published."""
     counts: dict[str, Any] = dict.fromkeys(ScoreCounts.__struct_fields__, 0.0) | {
-        "n": score.values().n,
+        "n": score.n,
         "confusion": [ConfusionCell(*cell, count) for cell, count in score.confusion().items()],
         "bins": [],
         "negatives": [],
         "positives": [],
     }
     if isinstance(score, BinaryScore):
-        bins = sorted(score.negatives.keys() | score.positives.keys())
-        counts |= {
-            "log_loss_sum": score.log_loss_sum,
-            "bins": bins,
-            "negatives": [score.negatives[bin_] for bin_ in bins],
-            "positives": [score.positives[bin_] for bin_ in bins],
-        }
+        counts["log_loss_sum"] = score.log_loss_sum
+        counts["bins"], counts["negatives"], counts["positives"] = score.sparse()
     elif isinstance(score, MulticlassScore):
         counts["log_loss_sum"] = score.log_loss_sum
     else:

@@ -7,8 +7,9 @@ Time is the records' own. The worker, recovery, the backtest and the tests' simu
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from models.digest import state_digest
 from models.learner import Label, Role
@@ -17,13 +18,16 @@ from models.pending import HeldLabel, PendingEvent, PendingLabels
 from models.scores import Values
 from streams import outputs
 from streams.batch import Batch
-from streams.errors import Declined, RecordRejected
+from streams.errors import Declined, ModelFailed, RecordRejected
 from streams.featurizer import Featurizer
 from streams.outputs import LabelFound
 from streams.pipeline import Pipeline
 from streams.ports import Output, Record
 from streams.report import PeriodReport
 from streams.schema import NUMBER_MAX, Decoder, Event, epoch_ms
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -101,7 +105,6 @@ class Task:
         if self._report.due(now_ms):
             self._close_period(now_ms)
         self._now_ms = now_ms
-        self._featurizer.advance(now_ms)
         events, labels = self._pending.expire(now_ms)
         for event in events:
             self._count_label("expired")
@@ -123,14 +126,14 @@ class Task:
             self._on_event(event, record, time_ms)
         elif index == self._labels_index:
             self._on_label(event, record, time_ms)
-        self._featurizer.observe(stream, event, time_ms)
+        self._featurizer.observe(stream, event, time_ms, self._now_ms)
 
     def _on_event(self, event: Event, record: Record, time_ms: int) -> None:
         event_id = str(getattr(event, self.pipeline.events.id))
         if self._pending.knows(event_id):
             raise RecordRejected(f"event {event_id} was seen before", reason="duplicate_event", field="id")
-        features = self._featurizer.features(event, time_ms)
-        predictions, drifts = self._panel.predict(features)
+        features = self._featurizer.features(event, time_ms, self._now_ms)
+        predictions, drifts = self._modelled(self._panel.predict, features)
         waiting = PendingEvent(event_id, record.key, time_ms, record.offset, features, predictions)
         topic, at_ms = self.pipeline.events.topic, record.timestamp_ms
         self._put(outputs.features(waiting, topic, self.partition, at_ms))
@@ -173,7 +176,7 @@ class Task:
         return number
 
     def _learn(self, event: PendingEvent, found: LabelFound) -> None:
-        drifts = self._panel.learn(event.features, found.label, event.predictions, event.event_time_ms)
+        drifts = self._modelled(self._panel.learn, event.features, found.label, event.predictions, event.event_time_ms)
         self._pending.resolve(event.event_id, found.label, self._now_ms)
         self._count_label("scored")
         delay_ms = found.time_ms - event.event_time_ms
@@ -181,6 +184,16 @@ class Task:
         self._step.label_delays_ms.append(delay_ms)
         self._outcome(event, found)
         self._drifts(drifts, found.topic, found.offset)
+
+    def _modelled(self, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return ask(*args, **kwargs)
+        except Exception as error:
+            raise ModelFailed(
+                f"a model raised {type(error).__name__}: {error}",
+                where=f"{self.pipeline.name}[{self.partition}], record time {self._now_ms} ms",
+                remedy="give each model a StatImputer for features that may be None; see the cause above",
+            ) from error
 
     def _outcome(self, event: PendingEvent, found: LabelFound | None) -> None:
         topic = self.pipeline.events.topic

@@ -13,6 +13,7 @@ from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Aggregate:
     what: Literal["mean", "count", "rate"]
     field: str | None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Says what it is, and is the same for two declarations of the same: they share their state."""
         over = f"{self.window.over.total_seconds():g}s"

@@ -1,0 +1,1 @@
+"""Examples that run: `make demo` runs `examples.flights`."""
