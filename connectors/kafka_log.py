@@ -1,0 +1,287 @@
+"""The worker's log on Kafka (streams/ports.py): a group's consumer and a transactional producer, on librdkafka.
+
+closed ──subscribe──▶ member ──begin──▶ in a transaction ──commit, abort──▶ member ──close──▶ closed
+
+The consumer never commits: offsets travel in the producer's transactions, with the consumer's group metadata, so that
+a worker which lost its partitions is fenced. Rebalances are eager: all partitions are revoked, then assigned anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from connectors.kafka_errors import translate, translated
+from connectors.kafka_positions import Positions
+from connectors.kafka_reader import REQUEST_TIMEOUT_S, LogEnds, PartitionReader, quiet, retry
+from streams.errors import BrokerUnreachable, Declined, OutcomeUnknown, PipelineError
+from streams.ports import Assignment, Fetched, Record
+
+TRANSACTION_TIMEOUT_MS = 15_000
+"""After which the broker aborts a dead worker's transaction. Short, as no model runs inside of one."""
+
+OPEN_TRANSACTION_DEADLINE_S = 90.0
+"""How long to wait for others' open transactions; a client's default timeout for one is 60 s."""
+
+_CONSUMER = {
+    "enable.partition.eof": True,
+    "session.timeout.ms": 10_000,
+    "heartbeat.interval.ms": 1_000,
+    "fetch.wait.max.ms": 100,  # how late an end of partition is noticed
+    "fetch.queue.backoff.ms": 50,  # 1,000 lets a fast worker run dry
+}
+_CONSUMER_FIXED = {
+    "isolation.level": "read_committed",
+    "auto.offset.reset": "error",  # a lost position stops, it is never guessed
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "partition.assignment.strategy": "range",  # with equal partition counts: partition p of every topic together
+    "check.crcs": True,
+}
+_PRODUCER = {
+    "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+    "retry.backoff.ms": 5,  # 100, the default, is what every second transaction would wait
+    "retry.backoff.max.ms": 200,
+    "delivery.report.only.error": True,
+}
+
+
+class KafkaLog:
+    """One worker's view of Kafka. Not thread-safe; one per worker, closed after any error but BrokerUnreachable.
+
+    Parameters
+    ----------
+    config
+        Properties for librdkafka: addresses, security, and overrides of timeouts.
+    group
+        The consumer group: workers of one group share its partitions.
+    transactional_id
+        Unique among running workers. A worker that starts with an id fences the one that had it.
+    instance_id
+        Static membership: a worker that returns with it within the session timeout keeps its partitions.
+    """
+
+    def __init__(self, config: dict[str, Any], group: str, transactional_id: str, instance_id: str | None) -> None:
+        static = {"group.instance.id": instance_id} if instance_id else {}
+        common = {**config, "client.id": transactional_id}
+        self._consumer_config = {
+            **_CONSUMER,
+            **common,
+            **_CONSUMER_FIXED,
+            "group.id": group,
+            "error_cb": self._on_error,
+        }
+        self._failure: PipelineError | None = None  # seen in the background; the next poll raises it
+        self._listener: Assignment | None = None
+        self._starts: dict[tuple[str, int], int] | None = None  # while assigning: where to start, by seek
+        self._positions = Positions()
+        self._reassigned = False
+        self._open = False
+        self._closing = False
+        self._readers: dict[tuple[str, int], PartitionReader] = {}
+        with translated("Kafka clients"):
+            self._consumer = Consumer({**self._consumer_config, **static}, logger=quiet)
+            self._producer = Producer({**_PRODUCER, **common, "transactional.id": transactional_id}, logger=quiet)
+        self._ends = LogEnds(config, OPEN_TRANSACTION_DEADLINE_S)
+
+    def subscribe(self, topics: list[str], listener: Assignment) -> None:
+        """Fence an earlier worker of our transactional id, then join the group."""
+        self._listener = listener
+        retry("init_transactions", self._producer.init_transactions, REQUEST_TIMEOUT_S)
+        with translated(f"subscription to {', '.join(topics)}"):
+            self._consumer.subscribe(topics, self._on_assign, self._on_revoke, self._on_lost)
+
+    def poll(self, timeout_s: float, records_max: int) -> list[Fetched]:
+        """Wait up to ``timeout_s`` for the first record, then take what is there, ``records_max`` at most."""
+        self._reassigned = False
+        with translated("consumer"):
+            messages = self._consumer.consume(1, timeout_s)
+            if messages and records_max > 1:
+                messages += self._consumer.consume(records_max - 1, 0)
+        if self._failure:
+            failure, self._failure = self._failure, None
+            raise failure
+        if self._reassigned:  # some of these may be of the assignment before: read them again
+            if messages:
+                self._assign(self._positions.next_offsets)
+            return []
+        return self._positions.take(messages)
+
+    def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Read on from ``offset``. From within ``assigned`` this is where the partition starts."""
+        if self._starts is not None:
+            self._starts[topic, partition] = offset
+            return
+        self._positions.next_offsets[topic, partition] = offset
+        with translated(f"{topic}[{partition}]@{offset}"):
+            self._consumer.seek(TopicPartition(topic, partition, offset))
+
+    def pause(self, partitions: list[tuple[str, int]]) -> None:
+        """Fetch nothing more of these until ``resume``."""
+        with translated("pause"):
+            self._consumer.pause([TopicPartition(*partition) for partition in partitions])
+
+    def resume(self, partitions: list[tuple[str, int]]) -> None:
+        """Fetch these again, from where they were paused."""
+        with translated("resume"):
+            self._consumer.resume([TopicPartition(*partition) for partition in partitions])
+
+    def committed(self, topics: list[str], partition: int) -> dict[str, int | None]:
+        """Topic -> the group's next offset, once no transaction that could still change it is open."""
+
+        def ask() -> dict[str, int | None]:
+            asked = [TopicPartition(topic, partition) for topic in topics]
+            answers = self._consumer.committed(asked, REQUEST_TIMEOUT_S)
+            for answer in answers:
+                if answer.error:
+                    raise translate(answer.error, f"offset of {answer.topic}[{partition}]")
+            return {answer.topic: answer.offset if answer.offset >= 0 else None for answer in answers}
+
+        return retry(f"offsets of {', '.join(topics)}", ask, deadline_s=OPEN_TRANSACTION_DEADLINE_S)
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        with translated("begin"):
+            self._producer.begin_transaction()
+        self._open = True
+
+    def produce(self, topic: str, partition: int, key: bytes | None, value: bytes, timestamp_ms: int) -> None:
+        """Write one record in the transaction. What goes wrong on its way is raised by ``commit``."""
+        # A timestamp of 0 is librdkafka's word for now, and nothing we write may depend on a clock.
+        timestamp_ms = max(timestamp_ms, 1)
+        try:
+            self._producer.produce(topic, value, key, partition, timestamp=timestamp_ms)
+        except BufferError:
+            row = (topic, value, key, partition, timestamp_ms)
+            retry(f"{topic}[{partition}]", self._produce_when_there_is_room, *row)
+        except Exception as error:
+            raise translate(error, f"{topic}[{partition}]") from error
+
+    def send_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
+        """Make these the group's offsets if the transaction commits. Fenced if the partitions are no longer ours."""
+        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in next_offsets.items()]
+        with translated("group metadata"):
+            metadata = self._consumer.consumer_group_metadata()
+        self._settle("send_offsets", self._producer.send_offsets_to_transaction, offsets, metadata, REQUEST_TIMEOUT_S)
+
+    def commit(self) -> None:
+        """Commit. OutcomeUnknown when the answer does not come in time: the journal tells, after a rebuild."""
+        self._open = False
+        self._settle("commit", self._producer.commit_transaction, REQUEST_TIMEOUT_S)
+
+    def abort(self) -> None:
+        """Give the transaction up: none of it was ever there."""
+        self._open = False
+        self._settle("abort", self._producer.abort_transaction, REQUEST_TIMEOUT_S)
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        """Committed records with start <= offset < end, in order. Ranges of several topics may be read in turns."""
+        key = (topic, partition)
+        if key not in self._readers:
+            config = {**self._consumer_config, "queued.max.messages.kbytes": 16_384}
+            self._readers[key] = PartitionReader(config, topic, partition, OPEN_TRANSACTION_DEADLINE_S)
+        return self._readers[key].read(start, end)
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """The log's end, once no transaction is open before it."""
+        return self._ends.end_offset(topic, partition)
+
+    def beginning_offset(self, topic: str, partition: int) -> int:
+        """Offset of the oldest record there is."""
+        return self._ends.beginning_offset(topic, partition)
+
+    def lag(self, topic: str, partition: int, next_offset: int) -> int | None:
+        """Offsets from ``next_offset`` to the log's end as last heard from the broker; None if not heard yet."""
+        with translated(f"{topic}[{partition}]"):
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+        return max(high - next_offset, 0) if high >= 0 else None
+
+    def close(self) -> None:
+        """Abort what is open and leave the group. The listener is told what is revoked."""
+        if self._open:
+            try:
+                self.abort()
+            except PipelineError:
+                quiet.info("the open transaction ends by its timeout", exc_info=True)
+        self._closing = True
+        self._close_readers()
+        with translated("consumer"):
+            self._consumer.close()
+
+    def _on_assign(self, _: Consumer, given: list[TopicPartition]) -> None:
+        if self._closing:  # an assignment that was on its way while we leave
+            self._consumer.assign([])
+            return
+        self._reassigned = True
+        assert self._listener is not None, "subscribe sets it"
+        self._starts = {}
+        try:
+            self._listener.assigned(_co_partitioned(given))
+            starts = self._starts
+        finally:
+            self._starts = None
+            self._close_readers()
+        missing = {(each.topic, each.partition) for each in given} - starts.keys()
+        assert not missing, f"the listener did not seek {missing}"
+        self._assign(starts)
+
+    def _assign(self, starts: dict[tuple[str, int], int]) -> None:
+        self._positions.next_offsets = dict(starts)
+        with translated("assignment"):
+            self._consumer.assign([TopicPartition(*key, offset) for key, offset in starts.items()])
+
+    def _on_revoke(self, _: Consumer, taken: list[TopicPartition]) -> None:
+        self._revoked(taken, lost=False)
+
+    def _on_lost(self, _: Consumer, taken: list[TopicPartition]) -> None:
+        self._revoked(taken, lost=True)
+
+    def _revoked(self, taken: list[TopicPartition], *, lost: bool) -> None:
+        self._reassigned = True
+        assert self._listener is not None, "subscribe sets it"
+        self._listener.revoked(sorted({each.partition for each in taken}), lost=lost)
+        self._positions.next_offsets = {}
+
+    def _on_error(self, error: KafkaError) -> None:
+        ours = translate(error, "Kafka")
+        if not ours.retriable and self._failure is None:
+            self._failure = ours
+
+    def _produce_when_there_is_room(
+        self, topic: str, value: bytes, key: bytes | None, partition: int, timestamp_ms: int
+    ) -> None:
+        self._producer.poll(0.1)
+        try:
+            self._producer.produce(topic, value, key, partition, timestamp=timestamp_ms)
+        except BufferError as error:
+            raise BrokerUnreachable(
+                "the queue of records to send is full", where=f"{topic}[{partition}]", remedy="check the broker"
+            ) from error
+
+    def _settle(self, where: str, call: Callable[..., None], *args: Any) -> None:
+        """A transaction's call, repeated while that is safe. When time is up nobody knows what became of it."""
+        try:
+            retry(where, call, *args)
+        except BrokerUnreachable as error:
+            raise OutcomeUnknown(error.what, where=where, remedy="state is rebuilt from the journal") from error
+
+    def _close_readers(self) -> None:
+        while self._readers:
+            self._readers.popitem()[1].close()
+
+
+def _co_partitioned(given: list[TopicPartition]) -> list[int]:
+    """The task ids of an assignment: partition p of one topic comes with p of all others, or we stop."""
+    by_topic: dict[str, set[int]] = {}
+    for each in given:
+        by_topic.setdefault(each.topic, set()).add(each.partition)
+    if len({frozenset(partitions) for partitions in by_topic.values()}) > 1:
+        counts = ", ".join(f"{topic}: {sorted(partitions)}" for topic, partitions in sorted(by_topic.items()))
+        raise Declined(
+            f"the topics do not have the same partitions: {counts}",
+            where=", ".join(sorted(by_topic)),
+            remedy="make topics of equal partition counts; a partition added later moves keys between tasks",
+        )
+    return sorted({each.partition for each in given})

@@ -1,0 +1,121 @@
+"""The Log port on a real broker: the contract, and what only Kafka can get wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from connectors import kafka_reader
+from connectors.kafka_log import KafkaLog
+from connectors.kafka_reader import quiet
+from streams.errors import BrokerUnreachable, Declined, Fenced, PipelineError
+from streams.ports import Log
+from tests.contracts.log_contract import Listener, LogContract, joined, polled, put, put_with, values
+
+
+class KafkaKit:
+    """Topics and logs under names of one test's own."""
+
+    def __init__(self, broker: str, name: str) -> None:
+        self.config, self.name = {"bootstrap.servers": broker}, name
+        self._admin = AdminClient({"bootstrap.servers": broker}, logger=quiet)
+        self._topics = 0
+        self._logs: list[Log] = []
+
+    def topic(self, partitions: int) -> str:
+        self._topics += 1
+        topic = f"{self.name}-{self._topics}"
+        self._admin.create_topics([NewTopic(topic, partitions)])[topic].result()
+        return topic
+
+    def log(self, worker: str) -> KafkaLog:
+        log = KafkaLog(self.config, f"{self.name}-group", f"{self.name}-{worker}", None)
+        self._logs.append(log)
+        return log
+
+    def close(self) -> None:
+        for log in self._logs:
+            try:
+                log.close()
+            except (PipelineError, RuntimeError):
+                continue  # a test closed it, or wanted it broken
+
+
+@pytest.fixture
+def kit(broker: str, fresh_name: str) -> Iterator[KafkaKit]:
+    kit = KafkaKit(broker, fresh_name)
+    yield kit
+    kit.close()
+
+
+@pytest.mark.broker
+class TestKafkaLog(LogContract):
+    def test_the_end_waits_for_an_open_transaction(self, kit: KafkaKit):
+        topic, writer, reader = kit.topic(1), kit.log("writer"), kit.log("reader")
+        joined(writer, topic)
+        put(writer, topic, "a")
+        writer.begin()
+        writer.produce(topic, 0, None, b"open", 1_000)
+        writer.send_offsets({(topic, 0): 1})
+        writer._producer.flush()
+        with ThreadPoolExecutor(2) as pool:
+            end = pool.submit(reader.end_offset, topic, 0)
+            committed = pool.submit(reader.committed, [topic], 0)
+            with pytest.raises(TimeoutError):
+                end.result(0.3)
+            assert not committed.done()
+            writer.commit()
+            assert values(reader.read(topic, 0, 0, end.result(20))) == ["a", "open"]
+            assert committed.result(20) == {topic: 1}
+
+    def test_a_worker_that_was_replaced_in_the_group_cannot_commit(self, kit: KafkaKit):
+        # Another process takes its place (static membership) while it is stopped: group.instance.id is fenced.
+        topic = kit.topic(1)
+        old = KafkaLog(kit.config, f"{kit.name}-group", f"{kit.name}-old", "place-1")
+        new = KafkaLog(kit.config, f"{kit.name}-group", f"{kit.name}-new", "place-1")
+        joined(old, topic)
+        joined(new, topic)
+        old.begin()
+        with pytest.raises(Fenced):
+            old.send_offsets({(topic, 0): 1})
+        new.close()
+        with pytest.raises(Fenced):
+            polled(old, until=lambda _: False)
+        old.close()
+
+    def test_unequal_partition_counts_are_declined(self, kit: KafkaKit):
+        one, two, log = kit.topic(1), kit.topic(2), kit.log("a")
+        log.subscribe([one, two], Listener(log, [one, two]))
+        with pytest.raises(Declined, match="do not have the same partitions"):
+            polled(log, until=bool)
+
+    def test_an_unknown_topic_is_declined(self, kit: KafkaKit):
+        log = kit.log("a")
+        log.subscribe(["no-such-topic"], Listener(log, ["no-such-topic"]))
+        with pytest.raises(Declined, match="no-such-topic"):
+            polled(log, until=bool)
+
+    def test_reading_what_is_not_there_is_declined(self, kit: KafkaKit):
+        topic, log = kit.topic(1), kit.log("a")
+        put_with(kit, topic, "a")
+        with pytest.raises(Declined, match="the log ends at offset 2, but offsets up to 50"):
+            list(log.read(topic, 0, 0, 50))
+        with pytest.raises(Declined):
+            list(log.read(topic, 0, 70, 80))
+
+    def test_a_record_over_the_limit_is_declined(self, kit: KafkaKit):
+        topic, log = kit.topic(1), kit.log("a")
+        joined(log, topic)
+        log.begin()
+        with pytest.raises(Declined, match="too large"):
+            log.produce(topic, 0, None, bytes(2_000_000), 1_000)
+
+    def test_a_broker_out_of_reach_is_retriable(self, fresh_name: str, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(kafka_reader, "REQUEST_TIMEOUT_S", 0.2)
+        log = KafkaLog({"bootstrap.servers": "127.0.0.1:1"}, fresh_name, fresh_name, None)
+        log._ends._deadline_s = 0.1
+        with pytest.raises(BrokerUnreachable):
+            log.beginning_offset("any", 0)
