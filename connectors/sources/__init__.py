@@ -1,0 +1,1 @@
+"""Sources: what is elsewhere, onto topics, each record once."""
