@@ -1,0 +1,101 @@
+"""Prometheus metrics of every process: what there is, and the ``Telemetry`` port on prometheus-client."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.process_collector import ProcessCollector
+
+_SHORT_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_DELAY_S = (1, 10, 60, 600, 3_600, 21_600, 86_400, 604_800)
+
+
+class _Metric(NamedTuple):
+    kind: type[Counter] | type[Gauge] | type[Histogram]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = _SHORT_S
+
+
+METRICS = {
+    # worker
+    "records": _Metric(Counter, "Input records taken in.", ("topic", "task")),
+    "rejects": _Metric(Counter, "Input records that could not be used.", ("reason", "task")),
+    "labels": _Metric(Counter, "Labels by what became of them: scored, expired, orphan, …", ("outcome", "task")),
+    "drifts": _Metric(Counter, "Alarms of drift detectors.", ("watched", "task")),
+    "batch_seconds": _Metric(Histogram, "Time to predict and learn a batch, in seconds."),
+    "transaction_seconds": _Metric(Histogram, "Time from begin to committed, in seconds."),
+    "label_delay_seconds": _Metric(Histogram, "From event to label, in seconds of event time.", (), _DELAY_S),
+    "pending_labels": _Metric(Gauge, "Events that wait for their label.", ("task",)),
+    "model_score": _Metric(Gauge, "Prequential scores since the model began.", ("model", "score", "task")),
+    "lag_records": _Metric(Gauge, "Offsets from the committed position to the log's end.", ("topic", "task")),
+    "lag_seconds": _Metric(Gauge, "Age of the newest processed record while behind; 0 when not.", ("task",)),
+    "checkpoint_seconds": _Metric(Histogram, "Time to save and journal a checkpoint, in seconds.", ("task",)),
+    "checkpoint_timestamp_seconds": _Metric(Gauge, "When the newest checkpoint was saved; its age is now less it.", ("task",)),
+    "recovery_seconds": _Metric(Histogram, "Time to bring a task back, in seconds.", ("task",)),
+    "replayed_records": _Metric(Counter, "Records stepped over again by recoveries.", ("task",)),
+    # sink
+    "sink_rows": _Metric(Counter, "Rows written to Parquet files, repeats of open files included.", ("table",)),
+    "sink_unreadable": _Metric(Counter, "Records of ours that could not be read.", ("table",)),
+    "sink_broken_files": _Metric(Counter, "Files put into quarantine and written again.", ("table",)),
+    "sink_flush_seconds": _Metric(Histogram, "Time to write all due files, in seconds."),
+    "sink_lag_records": _Metric(Gauge, "Offsets from what is written to the log's end.", ("table",)),
+    "sink_write_failures": _Metric(Counter, "Flushes that the disk refused."),
+    "sink_commit_failures": _Metric(Counter, "Offset commits that failed; the work is repeated."),
+    "sink_broker_errors": _Metric(Counter, "Passing errors of the broker."),
+    "sink_blocked": _Metric(Gauge, "1 while the sink waits for room on the disk."),
+    # source connector
+    "source_records": _Metric(Counter, "Records sent by the source.", ("source",)),
+    "source_remaining_records": _Metric(Gauge, "Records the source has still to send.", ("source",)),
+    # up
+    "process_restarts": _Metric(Counter, "Child processes started again after they ended.", ("role",)),
+}
+"""Name, without the prefix ``riverrun_`` and without ``_total``, -> what it is. Units are in the names."""
+
+
+class PrometheusTelemetry:
+    """Counts into a registry of its own, served on loopback by ``serve``.
+
+    Examples
+    --------
+    >>> telemetry = PrometheusTelemetry("flights")
+    >>> telemetry.count("rejects", 2, reason="schema", task="0")
+    >>> telemetry.registry.get_sample_value(
+    ...     "riverrun_rejects_total", {"pipeline": "flights", "reason": "schema", "task": "0"})
+    2.0
+    """
+
+    def __init__(self, pipeline: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._pipeline = pipeline
+        self._series: dict[str, Counter | Gauge | Histogram] = {}
+
+    def _of(self, name: str, labels: dict[str, str]) -> Counter | Gauge | Histogram:
+        series = self._series.get(name)
+        if series is None:
+            metric = METRICS[name]
+            more = {"buckets": metric.buckets} if metric.kind is Histogram else {}
+            series = metric.kind(
+                f"riverrun_{name}", metric.help, ("pipeline", *metric.labels), registry=self.registry, **more
+            )
+            self._series[name] = series
+        return series.labels(pipeline=self._pipeline, **labels)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add a value to a histogram."""
+        self._of(name, labels).observe(value)  # type: ignore[union-attr]  # METRICS says which kind it is
+
+    def count(self, name: str, amount: float, **labels: str) -> None:
+        """Add to a counter."""
+        self._of(name, labels).inc(amount)  # type: ignore[union-attr]
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        self._of(name, labels).set(value)  # type: ignore[union-attr]
+
+    def serve(self, port: int, address: str = "127.0.0.1") -> int:
+        """Serve ``/metrics``; the port is returned, chosen by the system when 0 was asked for."""
+        server, _ = start_http_server(port, addr=address, registry=self.registry)
+        return int(server.server_port)
