@@ -150,9 +150,9 @@ class KafkaLog:
     def produce(self, topic: str, partition: int, key: bytes | None, value: bytes, timestamp_ms: int) -> None:
         """Write one record in the transaction. What goes wrong on its way is raised by ``commit``."""
         # A timestamp of 0 is librdkafka's word for now, and nothing we write may depend on a clock.
-        timestamp_ms = max(timestamp_ms, 1)
+        timestamp_ms = max(timestamp_ms, 1)  # arguments by position: names would cost as much again
         try:
-            self._producer.produce(topic, value, key, partition, timestamp=timestamp_ms)
+            self._producer.produce(topic, value, key, partition, None, None, timestamp_ms)
         except BufferError:
             row = (topic, value, key, partition, timestamp_ms)
             retry(f"{topic}[{partition}]", self._produce_when_there_is_room, *row)
@@ -254,7 +254,7 @@ class KafkaLog:
     ) -> None:
         self._producer.poll(0.1)
         try:
-            self._producer.produce(topic, value, key, partition, timestamp=timestamp_ms)
+            self._producer.produce(topic, value, key, partition, None, None, timestamp_ms)
         except BufferError as error:
             raise BrokerUnreachable(
                 "the queue of records to send is full", where=f"{topic}[{partition}]", remedy="check the broker"

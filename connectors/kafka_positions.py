@@ -28,18 +28,18 @@ class Positions:
         """Group what a poll brought. Raises what a partition's error stands for, unless the client mends it itself."""
         records: dict[tuple[str, int], list[Record]] = {}
         ends: dict[tuple[str, int], int | None] = {}
+        run: tuple[str, int] | None = None  # messages come in runs of one partition: its list is looked up once a run
         for message in messages:
-            key = (message.topic(), message.partition())
-            if message.error() is None:
-                row = (message.offset(), message.timestamp()[1], message.key(), message.value())
-                if key not in records:
-                    records[key] = []
-                records[key].append(_record(Record, row))
-                ends[key] = None
-            elif message.error().code() == KafkaError._PARTITION_EOF:
-                ends[key] = message.offset()
-            else:
-                _raise_unless_retriable(message)
+            topic, partition = message.topic(), message.partition()
+            if message.error() is not None:
+                run = None
+                ends[topic, partition] = _end_offset(message)
+                continue
+            if run is None or partition != run[1] or topic != run[0]:
+                run = (topic, partition)
+                ends[run] = None
+                append = records.setdefault(run, []).append
+            append(_record(Record, (message.offset(), message.timestamp()[1], message.key(), message.value())))
         taken = (self._advance(key, records.get(key, []), end) for key, end in ends.items())
         return [fetched for fetched in taken if fetched is not None]
 
@@ -55,7 +55,11 @@ class Positions:
         return Fetched(*key, records, end)
 
 
-def _raise_unless_retriable(message: Message) -> None:
+def _end_offset(message: Message) -> int | None:
+    if message.error().code() == KafkaError._PARTITION_EOF:
+        offset: int = message.offset()
+        return offset
     ours = translate(message.error(), f"{message.topic()}[{message.partition()}]")
-    if not ours.retriable:
-        raise ours
+    if ours.retriable:
+        return None
+    raise ours
