@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import astuple
 
 from connectors.sinks.schema import COORDINATES, TIME_MS_MAX, TIME_MS_MIN, UTC_MS, Table, widest
 from streams.ports import Record
@@ -115,18 +116,21 @@ def _chunk(table: Table, topic: str, partition: int, records: Sequence[Record]) 
         return pa.table([pa.repeat(pa.scalar(topic), len(records)), partitions, offsets, *rest], schema=table.schema)
     read = msgspec.json.Decoder(table.record).decode
     rows = [read(record.value or b"") for record in records]
-    arrays = {
-        column.name: array([getattr(row, column.source) for row in rows], column.type)
-        for column in table.columns
-        if column not in COORDINATES
-    }
+    fields = _fields(rows, table.record.__struct_fields__)
+    own = [column for column in table.columns if column not in COORDINATES]
+    arrays = {column.name: array(fields[column.source], column.type) for column in own}
     arrays |= {"_partition": partitions, "_offset": offsets}
     if table.flattened:
-        arrays |= _features([getattr(row, table.flattened) for row in rows])
+        arrays |= _features(fields[table.flattened])
     return pa.table(arrays)
 
 
-def _features(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _fields(rows: Sequence[Any], names: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Field -> its values in all rows."""
+    return dict(zip(names, zip(*map(astuple, rows), strict=True), strict=True)) if rows else dict.fromkeys(names, ())
+
+
+def _features(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for name in dict.fromkeys(chain.from_iterable(rows)):
         values = [row.get(name) for row in rows]
@@ -138,7 +142,7 @@ def _features(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return columns
 
 
-def array(values: list[Any], arrow: pa.DataType) -> Any:
+def array(values: Sequence[Any], arrow: pa.DataType) -> Any:
     """Values of a Struct's field as an Arrow array.
 
     Times outside the years 1 to 9999 are null. Raises ValueError or TypeError for a value of another kind.
@@ -150,8 +154,8 @@ def array(values: list[Any], arrow: pa.DataType) -> Any:
     """
     if pa.types.is_struct(arrow):
         fields = [arrow.field(i) for i in range(arrow.num_fields)]
-        children = [array([getattr(value, f.name) for value in values], f.type) for f in fields]
-        return pa.StructArray.from_arrays(children, fields=fields)
+        parts = _fields(values, [f.name for f in fields])
+        return pa.StructArray.from_arrays([array(parts[f.name], f.type) for f in fields], fields=fields)
     if pa.types.is_list(arrow):
         return pa.ListArray.from_arrays(_starts(values), array(list(chain.from_iterable(values)), arrow.value_type))
     if arrow == UTC_MS:
@@ -171,6 +175,6 @@ def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _starts(lists: list[list[Any]]) -> Any:
+def _starts(lists: Sequence[list[Any]]) -> Any:
     lengths = pa.array([0, *map(len, lists)], pa.int32())
     return pc.cumulative_sum(lengths)

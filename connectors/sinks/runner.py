@@ -12,25 +12,29 @@ A crash before 4 repeats work on the same files; nothing is doubled. A full disk
 
 from __future__ import annotations
 
+import gc
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from connectors.kafka_errors import translate, translated
+from connectors.kafka_errors import translated
+from connectors.kafka_positions import Positions
+from connectors.kafka_reader import quiet
 from connectors.sinks.files import fix_topic
 from connectors.sinks.parquet import BUCKET_OFFSETS, ParquetSink, Part
 from connectors.sinks.schema import Kind
 from connectors.warehouse import build
 from streams.errors import BrokerUnreachable, Fenced
-from streams.ports import Record, Telemetry
+from streams.ports import Telemetry
 
 _CONSUME_MAX, _CONSUME_S = 10_000, 0.2
 _ASK_S = 30.0
+_GC_THRESHOLD = 100_000  # records are many, short-lived and without cycles: looking for cycles often costs a third
 _PAUSE_PER_FLUSH = 4.0  # seconds between flushes per second of flushing
 
 
@@ -69,6 +73,7 @@ def run_sink(
     OSError
         The files could not be written when it was time to stop.
     """
+    gc.set_threshold(_GC_THRESHOLD)
     sink = ParquetSink(root, kind, bucket_offsets)
     described = _describe(config, list(topics))
     for topic, description in described.items():
@@ -84,7 +89,7 @@ def run_sink(
 
 
 def _describe(config: Mapping[str, Any], topics: list[str]) -> dict[str, Any]:
-    admin = AdminClient(dict(config))  # the answers fail if it goes out of scope before them
+    admin = AdminClient(dict(config), logger=quiet)  # the answers fail if it goes out of scope before them
     with translated("sink: describe topics"):
         answers = admin.describe_topics(TopicCollection(topics))
         return {topic: answer.result(_ASK_S) for topic, answer in answers.items()}
@@ -102,7 +107,7 @@ class _Loop:
     ) -> None:
         self._topics, self._sink, self._telemetry, self._flush_s = topics, sink, telemetry, flush_s
         self._owned: dict[Part, int] = {}  # the next offset the group has committed
-        self._read_to: dict[Part, int] = {}
+        self._positions = Positions()
         self._ended: set[Part] = set()
         self._blocked = False
         self._flush_due = 0.0
@@ -115,7 +120,7 @@ class _Loop:
             "auto.offset.reset": "earliest",  # only where retention has passed the bucket's start
             "partition.assignment.strategy": "roundrobin",
         }
-        self._consumer = Consumer({**config, **own})
+        self._consumer = Consumer({**config, **own}, logger=quiet)
         self._consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -131,10 +136,11 @@ class _Loop:
         """Steps 1 to 5 of the module's docstring."""
         with translated("sink: consume"):
             messages = self._consumer.consume(_CONSUME_MAX, _CONSUME_S)
-        for part, records in self._by_part(messages).items():
-            if part in self._owned:
-                self._sink.write(part, records)
-                self._read_to[part] = records[-1].offset + 1
+        for fetched in self._positions.take(messages):
+            part = Part(self._topics[fetched.topic], fetched.topic, fetched.partition)
+            self._sink.write(part, fetched.records)
+            if fetched.end_offset is not None:
+                self._ended.add(part)
         now = time.monotonic()
         due = now >= self._flush_due
         full = [] if self._blocked else [part for part in self._owned if self._sink.full(part)]
@@ -165,23 +171,6 @@ class _Loop:
     def close(self) -> None:
         self._consumer.close()
 
-    def _by_part(self, messages: list[Any]) -> dict[Part, list[Record]]:
-        records: dict[Part, list[Record]] = defaultdict(list)
-        for message in messages:
-            topic, partition = message.topic(), message.partition()
-            error = message.error()
-            if error is None:
-                record = Record(message.offset(), message.timestamp()[1], message.key(), message.value())
-                records[Part(self._topics[topic], topic, partition)].append(record)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                self._ended.add(Part(self._topics[topic], topic, partition))
-            else:
-                problem = translate(error, f"sink: {topic}[{partition}]")
-                if not problem.retriable:
-                    raise problem
-                self._telemetry.count("sink_broker_errors", 1)
-        return records
-
     def _commit(self) -> None:
         moved = {part: self._sink.next_offset_to_commit(part) for part in self._owned}
         moved = {part: offset for part, offset in moved.items() if offset != self._owned[part]}
@@ -206,22 +195,22 @@ class _Loop:
 
     def _report_lag(self) -> None:
         lag: Counter[str] = Counter()
-        for part, read_to in self._read_to.items():
-            at = TopicPartition(part.topic, part.partition)
-            _, end_offset = self._consumer.get_watermark_offsets(at, cached=True)
-            lag[part.table] += max(0, end_offset - read_to)
+        for (topic, partition), next_offset in self._positions.next_offsets.items():
+            _, end_offset = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            lag[self._topics[topic]] += max(0, end_offset - next_offset)
         for table, records in lag.items():
             self._telemetry.gauge("sink_lag_records", records, table=table)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        starts = []
         with translated("sink: assignment"):
             for at in consumer.committed(partitions, _ASK_S) if partitions else []:
                 part = Part(self._topics[at.topic], at.topic, at.partition)
                 committed = at.offset if at.offset >= 0 else None
                 self._owned[part] = committed or 0
-                at.offset = self._sink.open(part, committed)
-                next(p for p in partitions if (p.topic, p.partition) == (at.topic, at.partition)).offset = at.offset
-            consumer.assign(partitions)
+                at.offset = self._positions.next_offsets[at.topic, at.partition] = self._sink.open(part, committed)
+                starts.append(at)
+            consumer.assign(starts)
         self._blocked = False
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -235,5 +224,5 @@ class _Loop:
         for part in self._owned:
             self._sink.close(part)
         self._owned.clear()
-        self._read_to.clear()
+        self._positions.next_offsets.clear()
         self._ended.clear()

@@ -24,6 +24,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from connectors.kafka_errors import translated
+from connectors.kafka_reader import quiet
 from streams.errors import Declined
 
 CHUNK_RECORDS = 10_000  # encoded and sent at once: bounds the memory and the size of a transaction
@@ -183,8 +184,8 @@ class _Position:
         self._at = (replay._streams[0].topic, 0)
         group = f"riverrun-replay-{replay.name}"
         own = {"transactional.id": group, "retry.backoff.ms": 5, "partitioner": "murmur2_random", "linger.ms": 5}
-        self._producer = Producer({**config, **own})
-        self._consumer = Consumer({**config, "group.id": group, "isolation.level": "read_committed"})
+        self._producer = Producer({**config, **own}, logger=quiet)
+        self._consumer = Consumer({**config, "group.id": group, "isolation.level": "read_committed"}, logger=quiet)
 
     def read(self) -> int:
         """Fence whoever sent before, and read where it ended."""
