@@ -13,6 +13,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,6 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from connectors.kafka_errors import translated
 from connectors.kafka_reader import quiet
 from streams.errors import Declined
+from streams.ports import Telemetry
 
 CHUNK_RECORDS = 10_000  # encoded and sent at once: bounds the memory and the size of a transaction
 _WAIT_S_MAX = 0.2  # how often a paced replay looks whether it should stop
@@ -91,9 +93,7 @@ class Replay:
 
     def __init__(self, name: str, streams: Sequence[Stream], *, speed: float | None = None) -> None:
         assert streams
-        if speed is not None and not speed > 0:
-            raise Declined(f"speed {speed} is not above 0", remedy="leave it out to go as fast as possible")
-        self.name, self.speed = name, speed
+        self.name, self.speed = name, _checked(speed)
         self._streams = [_arrow(stream) for stream in streams]
         times = [_times_ms(stream) for stream in self._streams]
         self._starts = np.cumsum([0, *map(len, times)])
@@ -104,6 +104,12 @@ class Replay:
 
     def __len__(self) -> int:
         return len(self._order)
+
+    def at_speed(self, speed: float | None) -> Replay:
+        """The same replay at another speed; its position is the same."""
+        other = copy(self)
+        other.speed = _checked(speed)
+        return other
 
     def messages(self, start: int = 0) -> Iterator[Message]:
         """The merged sequence from position ``start``, encoded ``CHUNK_RECORDS`` at a time."""
@@ -116,6 +122,7 @@ class Replay:
         *,
         stop: Callable[[], bool] = lambda: False,
         progress: bool = True,
+        telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> int:
@@ -146,8 +153,12 @@ class Replay:
                         sleep(min(_WAIT_S_MAX, self._wait_s(begun, done + sent, clock() - started_s)))
                         continue
                     position.send(chunk[sent:due], done + min(due, len(chunk)))
-                    advance(min(due, len(chunk)) - sent)
-                    sent = min(due, len(chunk))
+                    records = min(due, len(chunk)) - sent
+                    sent += records
+                    advance(records)
+                    if telemetry:
+                        telemetry.count("source_records", records, source=self.name)
+                        telemetry.gauge("source_remaining_records", len(self) - done - sent, source=self.name)
                 done += sent
         return done - begun
 
@@ -174,6 +185,12 @@ class Replay:
             for place, message in zip(places.tolist(), _encoded(stream, part, timestamps), strict=True):
                 messages[place] = message
         return messages
+
+
+def _checked(speed: float | None) -> float | None:
+    if speed is not None and not speed > 0:
+        raise Declined(f"speed {speed} is not above 0", remedy="leave it out to go as fast as possible")
+    return speed
 
 
 class _Position:

@@ -126,7 +126,7 @@ def test_speed_paces_by_event_time(broker, fresh_name):
         slept.append(seconds)
         now[0] += seconds
 
-    replay = Replay(fresh_name, [first._replace(table=first.table.slice(0, 100))], speed=0.5)
+    replay = Replay(fresh_name, [first._replace(table=first.table.slice(0, 100))]).at_speed(0.5)
     sent = replay.run({"bootstrap.servers": broker}, progress=False, clock=lambda: now[0], sleep=sleep)
     assert sent == 100
     assert 1.98 <= now[0] < 2.1
