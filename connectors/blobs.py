@@ -33,7 +33,9 @@ class FolderBlobStore:
         try:
             file_system, folder = fs.FileSystem.from_uri(text if "://" in text else str(Path(text).absolute()))
         except (ValueError, OSError) as error:
-            raise Declined(f"no file system for checkpoints: {error}", where=text, remedy="give a path or URI") from error
+            raise Declined(
+                f"no file system for checkpoints: {error}", where=text, remedy="give a path or URI"
+            ) from error
         return cls(file_system, folder)
 
     def put(self, name: str, blob: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -17,13 +18,16 @@ from connectors.sources.replay import Replay
 from infra.settings import Settings
 from infra.telemetry import PrometheusTelemetry
 from streams.check import refuse_mistakes
-from streams.errors import OutcomeUnknown
-from streams.pipeline import Pipeline, load_pipeline
+from streams.errors import Declined, OutcomeUnknown
+from streams.pipeline import Pipeline, import_file, load_pipeline
 from streams.records import OUTPUTS
 from streams.worker import Worker
 
 REBUILDS_MAX = 5
 """Rebuilds in a row without a minute of peace between them; then the worker gives up and its supervisor starts anew."""
+
+GC_THRESHOLDS = (200_000, 20, 50)
+"""Python's cycle collector walks all windows and pending labels: rarely is enough, as the loop makes no cycles."""
 
 _console = Console(stderr=True)
 
@@ -33,7 +37,7 @@ def with_fixed_hashes() -> None:
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.environ["PYTHONHASHSEED"] = "0"
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # the same program, the same arguments
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same program and arguments
 
 
 def data_folder(settings: Settings, pipeline: str) -> Path:
@@ -54,8 +58,9 @@ def run_worker(
     refuse_mistakes(pipeline, str(file))
     telemetry = PrometheusTelemetry(pipeline.name)
     _serve(telemetry, metrics_port, f"worker {worker_id}")
-    store = FolderBlobStore.at(os.environ.get("RIVERRUN_CHECKPOINTS") or data_folder(settings, pipeline.name) / "checkpoints")
+    store = FolderBlobStore.at(settings.checkpoints or data_folder(settings, pipeline.name) / "checkpoints")
     key = settings.signing_key_bytes()
+    gc.set_threshold(*GC_THRESHOLDS)
     failures: list[float] = []
     while not stop():
         log = KafkaLog(settings.confluent(), group_of(pipeline), f"{group_of(pipeline)}-{worker_id}", worker_id)
@@ -86,6 +91,26 @@ def run_pipeline_sink(
     run_sink(settings.confluent(), group, topics, pipeline.kind, root, telemetry=telemetry, stop=stop, once=once)
 
 
-def run_source(source: Replay, settings: Settings, stop: Callable[[], bool], progress: bool) -> int:
+def load_source(file: Path, speed: float | None) -> Replay:
+    """The source that a file's function ``source()`` returns, at a speed. Raises Declined when there is none."""
+    module = import_file(file)
+    make = getattr(module, "source", None)
+    source: object = make() if callable(make) else None
+    if not isinstance(source, Replay):
+        raise Declined(
+            "the file has no function source() that returns a source",
+            where=str(file),
+            remedy="write `def source() -> Replay:`, as in examples/flights/source.py",
+        )
+    if speed is not None:
+        source.speed = speed
+    return source
+
+
+def run_source(
+    source: Replay, settings: Settings, stop: Callable[[], bool], progress: bool, metrics_port: int | None
+) -> int:
     """Send what the source has not sent yet; how many records that was."""
-    return source.run(settings.confluent(), stop=stop, progress=progress)
+    telemetry = PrometheusTelemetry(source.name)
+    _serve(telemetry, metrics_port, f"source {source.name}")
+    return source.run(settings.confluent(), stop=stop, progress=progress, telemetry=telemetry)

@@ -27,7 +27,7 @@ class Settings(BaseSettings):
 
     ``home`` holds all local data. ``bootstrap_servers`` names a Kafka cluster ("host:port,host:port"); None means the
     embedded broker of ``home``. The rest is how that cluster wants to be spoken to, for both clients alike, and the key
-    that checkpoints are signed with.
+    that checkpoints are signed with. ``checkpoints`` is where they go: a folder, or a URI (``s3://…``).
 
     Examples
     --------
@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     ssl_keyfile: Path | None = None
     ssl_keyfile_password: SecretStr | None = None
     signing_key: SecretStr | None = None
+    checkpoints: str | None = None
 
     @classmethod
     def load(cls) -> Settings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.process_collector import ProcessCollector
@@ -32,7 +32,7 @@ METRICS = {
     "lag_records": _Metric(Gauge, "Offsets from the committed position to the log's end.", ("topic", "task")),
     "lag_seconds": _Metric(Gauge, "Age of the newest processed record while behind; 0 when not.", ("task",)),
     "checkpoint_seconds": _Metric(Histogram, "Time to save and journal a checkpoint, in seconds.", ("task",)),
-    "checkpoint_timestamp_seconds": _Metric(Gauge, "When the newest checkpoint was saved; its age is now less it.", ("task",)),
+    "checkpoint_timestamp_seconds": _Metric(Gauge, "When the newest checkpoint was saved.", ("task",)),
     "recovery_seconds": _Metric(Histogram, "Time to bring a task back, in seconds.", ("task",)),
     "replayed_records": _Metric(Counter, "Records stepped over again by recoveries.", ("task",)),
     # sink
@@ -76,10 +76,9 @@ class PrometheusTelemetry:
         series = self._series.get(name)
         if series is None:
             metric = METRICS[name]
-            more = {"buckets": metric.buckets} if metric.kind is Histogram else {}
-            series = metric.kind(
-                f"riverrun_{name}", metric.help, ("pipeline", *metric.labels), registry=self.registry, **more
-            )
+            more: dict[str, Any] = {"buckets": metric.buckets} if metric.kind is Histogram else {}
+            title, labelled = f"riverrun_{name}", ("pipeline", *metric.labels)
+            series = metric.kind(title, metric.help, labelled, registry=self.registry, **more)
             self._series[name] = series
         return series.labels(pipeline=self._pipeline, **labels)
 

@@ -20,8 +20,9 @@ LIBRARIES = ("river", "numpy", "scipy", "msgspec")
 def fingerprint(pipeline: Pipeline) -> str:
     """Sixteen hex digits; the same digits promise the same replay.
 
-    Covered are the modules that the feature, target and cleaning functions and the event types come from, riverrun's
-    own core, the versions of Python and of the libraries that compute, and the files behind lookup tables.
+    Covered are the modules that the feature, target and cleaning functions and the event types come from, what was
+    imported from beside them, riverrun's own core, the versions of Python and of the libraries that compute, and the
+    files behind lookup tables.
     """
     digest = hashlib.sha256(_platform().encode())
     for module in sorted(_user_modules(pipeline), key=lambda m: m.__name__):
@@ -32,16 +33,18 @@ def fingerprint(pipeline: Pipeline) -> str:
 
 
 def _user_modules(pipeline: Pipeline) -> set[ModuleType]:
+    """The modules that hold what the pipeline declares, and all that were imported from the same folders."""
     things: list[object] = [pipeline.features, pipeline.target, *(stream.type for stream in pipeline.inputs)]
     things += [table.type for table in pipeline.tables]
     things += [vars(rule).get("holds") for stream in pipeline.inputs for rule in stream.clean]
-    modules = {inspect.getmodule(thing) for thing in things if thing is not None}
-    modules |= {module for name, module in sys.modules.items() if _declares(module, pipeline) and name != "__main__"}
-    return {module for module in modules if module is not None and getattr(module, "__file__", None)}
+    named = {inspect.getmodule(thing) for thing in things if thing is not None}
+    folders = {_folder(module) for module in named if module is not None} - {None}
+    return {module for module in list(sys.modules.values()) if _folder(module) in folders}
 
 
-def _declares(module: ModuleType, pipeline: Pipeline) -> bool:
-    return any(value is pipeline for value in vars(module).values()) if isinstance(module, ModuleType) else False
+def _folder(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return Path(file).parent if file else None
 
 
 @cache

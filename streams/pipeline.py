@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from models.drift import Watch
@@ -118,13 +119,8 @@ def load_pipeline(path: str | Path) -> Pipeline:
     The file is imported under its own name with its folder on the import path, so that what it declares can be
     pickled. Raises Declined when the file is missing, does not import, or declares none or several.
     """
-    file = Path(path).resolve()
     where = str(path)
-    if not file.is_file():
-        raise Declined("there is no such file", where=where, remedy="name the Python file that declares the pipeline")
-    module = sys.modules.get(file.stem)
-    if module is None or getattr(module, "__file__", None) != str(file):
-        module = _import(file, where)
+    module = import_file(path)
     found = {id(value): value for value in vars(module).values() if isinstance(value, Pipeline)}
     if len(found) != 1:
         raise Declined(
@@ -134,14 +130,27 @@ def load_pipeline(path: str | Path) -> Pipeline:
     return pipeline
 
 
-def _import(file: Path, where: str) -> Any:
-    if not file.stem.isidentifier() or importlib.util.find_spec(file.stem) is not None:
+def import_file(path: str | Path) -> ModuleType:
+    """The module in a Python file, imported once. Raises Declined when it is missing or does not import."""
+    file, where = Path(path).resolve(), str(path)
+    if not file.is_file():
+        raise Declined("there is no such file", where=where, remedy="name the Python file that holds the declaration")
+    module = sys.modules.get(file.stem)
+    if module is None or getattr(module, "__file__", None) != str(file):
+        module = _import(file, where)
+    return module
+
+
+def _import(file: Path, where: str) -> ModuleType:
+    taken = importlib.util.find_spec(file.stem) if file.stem.isidentifier() else None
+    if not file.stem.isidentifier() or (taken is not None and taken.origin != str(file)):
         raise Declined(
             f"the module name {file.stem!r} is taken or not a Python name",
             where=where,
             remedy="rename the file: it is imported under its name, so that its functions can be pickled",
         )
-    sys.path.insert(0, str(file.parent))
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None

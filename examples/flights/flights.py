@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
+import nycflights
 from msgspec import Meta
 from river.compose import Select
 from river.drift import ADWIN, KSWIN, PageHinkley
@@ -11,7 +12,6 @@ from river.optim import SGD, AdaGrad
 from river.preprocessing import StandardScaler
 from river.tree import HoeffdingTreeClassifier
 
-from examples.flights import data
 from models import Learner, Rule, on_error, on_feature, on_prediction
 from streams import Context, Event, Events, Features, Labels, Missing, Pipeline, Range, Reference, Table
 
@@ -92,7 +92,7 @@ weather = Reference(
     time="observed_at",
     clean=[Range("wind_mph", 0, 231), Range("visibility_mi", 0, 10, otherwise="clip")],  # 231 mph: the highest ever
 )
-planes = Table(data.folder() / "planes.csv", Plane, key="tailnum", missing=("NA",))
+planes = Table(nycflights.folder() / "planes.csv", Plane, key="tailnum", missing=("NA",))
 
 airport_delay = departures.window(by="origin", over=timedelta(hours=1)).mean("dep_delay_min")
 airport_departures = departures.window(by="origin", over=timedelta(hours=1)).count()

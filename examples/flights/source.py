@@ -1,14 +1,15 @@
-"""The source connector of the flights: `riverrun connect examples/flights/source.py --speed 3600` is an hour a second."""
+"""The source of the flights: `riverrun connect examples/flights/source.py --speed 3600` is an hour a second."""
 
 import os
 
+import nycflights
+
 from connectors.sources.replay import Replay, Stream
-from examples.flights import data
 
 TIMES = {"weather": "observed_at", "arrivals": "landed_at", "departures": "departed_at"}
 
 
 def source() -> Replay:
     """The year, or the first FLIGHTS_MONTHS months of it, in the order of event time."""
-    tables = data.tables(int(os.environ.get("FLIGHTS_MONTHS", "12")))
+    tables = nycflights.tables(int(os.environ.get("FLIGHTS_MONTHS", "12")))
     return Replay("flights", [Stream(f"flights.{name}", rows, "origin", TIMES[name]) for name, rows in tables.items()])

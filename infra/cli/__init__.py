@@ -16,6 +16,13 @@ from typer.core import TyperCommand, TyperGroup
 
 COMMANDS = {
     # name: (panel of the help, what it does)
+    "up": ("Pipelines", "Run a whole pipeline on this machine: broker, workers, sink and source."),
+    "check": ("Pipelines", "Find mistakes in a pipeline before anything runs."),
+    "backtest": ("Pipelines", "Run a pipeline over recorded inputs, without Kafka."),
+    "worker": ("Roles, a process each", "Run a worker: clean, featurize, predict, learn."),
+    "sink": ("Roles, a process each", "Write inputs and outputs to Parquet and the DuckDB warehouse."),
+    "connect": ("Roles, a process each", "Run a source connector."),
+    "topics": ("Kafka", "Make and list a pipeline's topics."),
     "broker": ("Kafka", "Start, stop or show a real Kafka on this machine, for when you have none."),
     "publish": ("Kafka", "Write lines of JSON onto a topic."),
     "tail": ("Kafka", "Show a topic's records as they come."),
@@ -26,6 +33,8 @@ _HELP = """
 River online models on Kafka in production: exactly once, models included.
 
 \b
+riverrun check pipeline.py               what is wrong with it, before anything runs
+riverrun up pipeline.py                  all of it, on this machine
 riverrun broker start                    a Kafka, unless you have one
 riverrun publish departures events.json  events in
 riverrun tail flights.predictions        predictions out

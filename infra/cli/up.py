@@ -1,0 +1,37 @@
+"""``riverrun up``: a whole pipeline on one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def up(
+    file: Annotated[Path, typer.Argument(help="The Python file that declares the pipeline.")],
+    source: Annotated[Path | None, typer.Option(help="A source connector's file to run with it.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes, up to one a partition.")] = 1,
+    speed: Annotated[float | None, typer.Option(help="The source's seconds of event time in a second.")] = None,
+    metrics_port: Annotated[
+        int, typer.Option("--metrics-port", help="Prometheus metrics of `up`; the roles have the ports after it.")
+    ] = 9464,
+    until_done: Annotated[
+        bool, typer.Option("--until-done", help="Stop when the source has ended and all is processed and written.")
+    ] = False,
+) -> None:
+    """Run all roles of a pipeline here: broker (unless one is configured), topics, workers, sink, source.
+
+    What dies is started again and goes on as if nothing had happened. Ctrl-C stops everything in order.
+    """
+    from infra.settings import Settings
+    from infra.stopping import StopSignal
+    from infra.up import Up
+
+    stop = StopSignal()
+    with Up(file, Settings.load(), source=source, workers=workers, speed=speed, metrics_port=metrics_port) as running:
+        running.telemetry.serve(metrics_port)
+        typer.echo(f"metrics on http://127.0.0.1:{metrics_port} and the ports after it; logs in {running.logs}")
+        running.run(stop, until_done=until_done)
+        if until_done and not stop():
+            running.finish()
