@@ -15,6 +15,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from tenacity import retry, stop_after_delay, wait_fixed
 
+from connectors.sinks.parquet import ParquetSink
 from connectors.sinks.runner import run_sink
 from streams.errors import Declined
 from streams.records import FeaturesRecord
@@ -129,18 +130,23 @@ def test_sinks_that_are_killed_and_share_partitions_lose_and_double_nothing(brok
     assert events(root) == expected(6_000)
 
 
-def test_stop_flushes_what_it_has(broker, topic, tmp_path):
-    produce(broker, topic, 200)
-    root, counts, stop = tmp_path / "parquet", Counts(), threading.Event()
-    settings = {"once": False, "stop": stop.is_set, "flush_s": 3_600.0}
-    runner = threading.Thread(target=sink, args=(broker, topic, root, counts), kwargs=settings)
-    runner.start()
-    until(lambda: counts.counts["sink_flush_seconds"] > 0)
-    stop.set()
-    runner.join()
-    produced = events(root)
-    assert counts.counts["sink_rows"] == len(produced)
-    assert len(set(produced)) == len(produced)
+def test_stop_flushes_what_it_has(broker, topic, tmp_path, monkeypatch):
+    # flushes are an hour apart: the first is due at once, before there are records; the second is the stop's
+    root, counts, taken, asked = tmp_path / "parquet", Counts(), Counter(), Counter()
+    write = ParquetSink.write
+    monkeypatch.setattr(
+        ParquetSink, "write", lambda self, part, records: (write(self, part, records), taken.update(n=len(records)))
+    )
+
+    def stop() -> bool:
+        asked["n"] += 1
+        if asked["n"] == 2:
+            produce(broker, topic, 200)
+        return taken["n"] == 200
+
+    sink(broker, topic, root, counts, once=False, stop=stop, flush_s=3_600.0, bucket_offsets=10_000)
+    assert counts.counts["sink_rows"] == 200
+    assert events(root) == expected(200)
 
 
 def test_a_full_disk_pauses_and_resumes(broker, topic, tmp_path, monkeypatch):
