@@ -32,6 +32,7 @@ from streams.errors import Declined
 
 START_DEADLINE_S = 60.0
 STOP_GRACE_S = 30.0
+PORT_DEADLINE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,9 @@ class EmbeddedBroker:
                 )
             return self.port
         state = self._state()
-        wanted = [] if self.port == 0 else [state.port, PORT_DEFAULT] if state else [PORT_DEFAULT]
-        return next((port for port in wanted if is_free(port)), None) or free_port()
+        if self.port is None and state and _becomes_free(state.port):
+            return state.port
+        return PORT_DEFAULT if self.port is None and is_free(PORT_DEFAULT) else free_port()
 
     def _state(self) -> BrokerState | None:
         try:
@@ -199,15 +201,24 @@ def _wait_until_ready(child: subprocess.Popen[bytes], bootstrap_servers: str, cl
         except KafkaException:
             return False
 
-    wait = Retrying(stop=stop_after_delay(START_DEADLINE_S), wait=wait_fixed(0.05), retry=retry_if_result(_is_false))
     try:
-        wait(answers)
+        _waiting(START_DEADLINE_S)(answers)
     except RetryError:
         raise _failed(f"the Kafka broker does not answer after {START_DEADLINE_S:.0f} s", log) from None
 
 
-def _is_false(answer: bool) -> bool:
-    return not answer
+def _becomes_free(port: int) -> bool:
+    """Clients wait for the broker at its port, and one that was killed holds it for a moment more."""
+    try:
+        return _waiting(PORT_DEADLINE_S)(is_free, port)
+    except RetryError:
+        return False
+
+
+def _waiting(deadline_s: float) -> Retrying:
+    return Retrying(
+        stop=stop_after_delay(deadline_s), wait=wait_fixed(0.05), retry=retry_if_result(lambda answer: not answer)
+    )
 
 
 def _failed(what: str, log: Path) -> Declined:

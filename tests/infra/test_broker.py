@@ -63,6 +63,16 @@ def test_a_broker_that_ends_while_starting_shows_the_end_of_its_log(tmp_path: Pa
     assert broker.running() is None
 
 
+@pytest.mark.broker
+def test_a_broker_that_was_killed_comes_back_on_its_port(tmp_path: Path):
+    broker = EmbeddedBroker(tmp_path, port=0)
+    killed = broker.start()
+    os.kill(killed.pid, signal.SIGKILL)
+    assert ends(psutil.Process(killed.pid))
+    with embedded_broker(tmp_path) as back:
+        assert back == killed.bootstrap_servers
+
+
 PARENT = """
 import sys, time
 from pathlib import Path
