@@ -7,6 +7,7 @@ walks the objects instead: what they are, not how they lie in memory.
 from __future__ import annotations
 
 import hashlib
+import random
 import struct
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -16,11 +17,15 @@ from typing import Any
 
 import numpy as np
 
+_RANDOM = (random.Random, np.random.RandomState, np.random.Generator)
+
 
 def state_digest(state: Any) -> str:
     """SHA-256, in hex, of the state's contents.
 
-    The order of dicts and sequences counts, that of sets does not. Functions and classes count by their name.
+    The order of dicts and sequences counts, that of sets does not. Functions and classes count by their name. A random
+    source beside ``seed=None`` does not count: River gives one to each Gaussian in a tree, to draw samples that nothing
+    here asks for, and no two processes would agree. (A model that does draw while it learns is not let in unseeded.)
 
     Examples
     --------
@@ -76,9 +81,10 @@ def _walk(value: Any, digest: Any, seen: dict[int, tuple[int, Any]]) -> None:
 
 def _walk_parts(value: Any, digest: Any, seen: dict[int, tuple[int, Any]]) -> None:
     if isinstance(value, Mapping):
+        unseeded = value.get("seed", 0) is None
         for key, item in value.items():
             _walk(key, digest, seen)
-            _walk(item, digest, seen)
+            _walk(None if unseeded and isinstance(item, _RANDOM) else item, digest, seen)
         if type(value).__module__ == "collections" or type(value) is dict:
             return
     elif isinstance(value, list) or type(value).__name__ == "deque":

@@ -6,6 +6,8 @@ import copy
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from models.digest import state_digest
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -44,6 +46,10 @@ class Watch:
         if self.stream == "feature":
             return f"feature {self.name}"
         return f"{self.stream} of {self.name or 'champion'}"
+
+    def version(self) -> str:
+        """Says what is declared: the title, and eight hex digits that change with the detector's parameters."""
+        return f"{self.title} {state_digest((self.detector, self.every))[:8]}"
 
 
 def on_error(detector: Any, learner: str | None = None, every: int = 1) -> Watch:

@@ -34,6 +34,15 @@ class Prediction(NamedTuple):
     probability: float | None = None
     probabilities: dict[str, float] | None = None
 
+    @property
+    def made(self) -> bool:
+        """Whether the model was asked at all: one declared after the event was predicted on has said nothing of it.
+
+        >>> Prediction(True, 0.9).made, Prediction(None, None, {}).made, Prediction(None).made
+        (True, True, False)
+        """
+        return self.value is not None or self.probabilities is not None
+
 
 @dataclass(frozen=True)
 class Learner:

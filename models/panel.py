@@ -70,9 +70,11 @@ class Panel:
         """Score what was predicted, then learn from it. The features are those that were predicted on."""
         drifts: list[Drift] = []
         for score, prediction in zip(self.scores, predictions, strict=True):
-            score.update(label, prediction)
+            if prediction.made:
+                score.update(label, prediction)
         for index, watch in self._on_error:
-            self._show(watch, self._error(label, predictions[index]), self.models[index].name, drifts)
+            if predictions[index].made:
+                self._show(watch, self._error(label, predictions[index]), self.models[index].name, drifts)
         for model in self.models:
             if model.learner.learns_at(event_time_ms):
                 model.learn(features, label)
@@ -92,16 +94,26 @@ class Panel:
         """All that was learned, to be pickled before the next call."""
         return {
             "models": {m.name: (m.version, m.model, s) for m, s in zip(self.models, self.scores, strict=True)},
-            "watches": {w.watch.title: (w.detector, w.seen) for w in self.watches},
+            "watches": [(w.watch.version(), w.detector, w.seen) for w in self.watches],
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state. A learner that is new, or was declared anew since, starts from the beginning."""
+    def restore(self, state: dict[str, Any]) -> list[int | None]:
+        """Go on from a state. A learner or a watch that is new, or was declared anew since, starts from the beginning.
+
+        Gives for each model its place among the models of the state, None for one that starts.
+        """
+        places: list[int | None] = []
+        names = list(state["models"])
         for index, model in enumerate(self.models):
             version, learned, score = state["models"].get(model.name, (None, None, None))
+            places.append(names.index(model.name) if version == model.version else None)
             if version == model.version:
                 model.load(learned)
                 self.scores[index] = score
+        kept = list(state["watches"])
         for watch in self.watches:
-            if watch.watch.title in state["watches"]:
-                watch.detector, watch.seen = state["watches"][watch.watch.title]
+            same = next((entry for entry in kept if entry[0] == watch.watch.version()), None)
+            if same is not None:
+                kept.remove(same)
+                _, watch.detector, watch.seen = same
+        return places

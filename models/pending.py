@@ -13,6 +13,7 @@ Time is the records' own, the highest seen so far, so expiry is the same in ever
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -111,6 +112,12 @@ class PendingLabels:
         """The early label of an event that has come now, if there is one."""
         waiting = self.held.pop(event_id, None)
         return None if waiting is None else waiting[1]
+
+    def move_predictions(self, places: Sequence[int | None]) -> None:
+        """The models changed: give each its own predictions again, by their former places; a new one made none."""
+        for event_id, (until_ms, event) in self.pending.items():
+            moved = tuple([Prediction(None) if place is None else event.predictions[place] for place in places])
+            self.pending[event_id] = (until_ms, event._replace(predictions=moved))
 
     def expire(self, now_ms: int) -> tuple[list[PendingEvent], list[tuple[str, HeldLabel]]]:
         """Forget what has waited too long: the events without a label, and the labels without an event."""

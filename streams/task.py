@@ -257,9 +257,11 @@ class Task:
             )
         self._now_ms = state["now_ms"]
         self._featurizer.restore(state["featurizer"])
-        self._panel.restore(state["panel"])
+        places = self._panel.restore(state["panel"])
         kept: PendingLabels = state["pending"]
         self._pending.pending, self._pending.held, self._pending.resolved = kept.pending, kept.held, kept.resolved
+        if places != list(range(len(state["panel"]["models"]))):
+            self._pending.move_predictions(places)
         report: PeriodReport = state["report"]
         if report.period_ms == self._report.period_ms:
             self._report = report

@@ -1,0 +1,185 @@
+"""Scores, with scikit-learn as independent eyes, and as sums that add up."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from models.digest import state_digest
+from models.learner import Kind, Label, Prediction
+from models.scores import LOG_LOSS_MAX, BinaryScore, MulticlassScore, RegressionScore, Score, Values, new_score
+
+Outcome = tuple[Label, Prediction]
+
+
+def scored(kind: Kind, outcomes: Sequence[Outcome]) -> Score:
+    score = new_score(kind)
+    for label, prediction in outcomes:
+        score.update(label, prediction)
+    return score
+
+
+def binary(p: float) -> Prediction:
+    return Prediction(p >= 0.5, p)
+
+
+def multiclass(probabilities: dict[str, float]) -> Prediction:
+    best = max(probabilities, key=probabilities.__getitem__) if probabilities else None
+    return Prediction(best, None, probabilities)
+
+
+probabilities = st.floats(0, 1)
+numbers = st.floats(-1e6, 1e6)
+classes = st.sampled_from("abc")
+binary_outcomes = st.lists(st.tuples(st.booleans(), probabilities.map(binary)), max_size=30)
+multiclass_outcomes = st.lists(
+    st.tuples(classes, st.dictionaries(classes, probabilities, max_size=3).map(multiclass)), max_size=30
+)
+regression_outcomes = st.lists(st.tuples(numbers, numbers.map(Prediction)), max_size=30)
+of_any_kind = st.one_of(
+    st.tuples(st.just("binary"), binary_outcomes, binary_outcomes),
+    st.tuples(st.just("multiclass"), multiclass_outcomes, multiclass_outcomes),
+    st.tuples(st.just("regression"), regression_outcomes, regression_outcomes),
+)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_binary_scores_are_scikit_learns(seed: int) -> None:
+    draw = random.Random(seed)
+    labels = [draw.random() < 0.3 for _ in range(3_000)]
+    said = [min(max(draw.gauss(0.6 if label else 0.4, 0.2), 1e-6), 1 - 1e-6) for label in labels]
+    called = [p >= 0.5 for p in said]
+    values = scored("binary", [(label, binary(p)) for label, p in zip(labels, said, strict=True)]).values()
+    assert values.n == 3_000
+    assert values.accuracy == sk.accuracy_score(labels, called)
+    assert values.precision == pytest.approx(sk.precision_score(labels, called))
+    assert values.recall == pytest.approx(sk.recall_score(labels, called))
+    assert values.f1 == pytest.approx(sk.f1_score(labels, called))
+    assert values.log_loss == pytest.approx(sk.log_loss(labels, said))
+    assert values.auc == pytest.approx(sk.roc_auc_score(labels, said), abs=1e-3)
+    assert (values.mae, values.rmse, values.r2) == (None, None, None)
+
+
+def test_auc_is_exact_when_no_pair_shares_a_bin_by_chance() -> None:
+    draw = random.Random(1)
+    labels = [draw.random() < 0.5 for _ in range(1_000)]
+    said = [draw.randrange(11) / 10 for _ in labels]  # true ties count half, here as there
+    values = scored("binary", [(label, binary(p)) for label, p in zip(labels, said, strict=True)]).values()
+    assert values.auc == pytest.approx(sk.roc_auc_score(labels, said))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_multiclass_scores_are_scikit_learns_macro_averages(seed: int) -> None:
+    draw = random.Random(seed)
+    names = ["air", "rail", "road", "sea"]
+    labels = [draw.choice(names[:3]) for _ in range(500)]  # "sea" is predicted but never true
+    said = [[draw.random() + (name == label) for name in names] for label in labels]
+    said = [[p / sum(row) for p in row] for row in said]
+    predictions = [multiclass(dict(zip(names, row, strict=True))) for row in said]
+    called = [prediction.value for prediction in predictions]
+    values = scored("multiclass", list(zip(labels, predictions, strict=True))).values()
+    macro = {"labels": names[:3], "average": "macro", "zero_division": 0}
+    assert values.accuracy == sk.accuracy_score(labels, called)
+    assert values.precision == pytest.approx(sk.precision_score(labels, called, **macro))
+    assert values.recall == pytest.approx(sk.recall_score(labels, called, **macro))
+    assert values.f1 == pytest.approx(sk.f1_score(labels, called, **macro))
+    assert values.log_loss == pytest.approx(sk.log_loss(labels, said, labels=names))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_regression_scores_are_scikit_learns(seed: int) -> None:
+    draw = random.Random(seed)
+    labels = [draw.gauss(100, 30) for _ in range(500)]
+    said = [label + draw.gauss(2, 10) for label in labels]
+    values = scored("regression", [(y, Prediction(p)) for y, p in zip(labels, said, strict=True)]).values()
+    assert values.mae == pytest.approx(sk.mean_absolute_error(labels, said))
+    assert values.rmse == pytest.approx(sk.root_mean_squared_error(labels, said))
+    assert values.r2 == pytest.approx(sk.r2_score(labels, said))
+
+
+@given(of_any_kind)
+def test_merging_two_scores_is_scoring_both(case: tuple[Kind, list[Outcome], list[Outcome]]) -> None:
+    kind, left, right = case
+    merged, both = scored(kind, left), scored(kind, [*left, *right])
+    merged.merge(scored(kind, right))
+    assert merged.n == both.n == len(left) + len(right)
+    assert merged.confusion() == both.confusion()
+    got, wanted = merged.values()._asdict(), both.values()._asdict()
+    for name in set(got) - {"r2"}:  # whether equal labels have a spread may depend on the last bit of a sum
+        if wanted[name] is None:
+            assert got[name] is None
+        else:
+            assert got[name] == pytest.approx(wanted[name], rel=1e-9, abs=1e-9), name
+
+
+@given(of_any_kind)
+def test_a_pickled_score_goes_on_as_the_same_score(case: tuple[Kind, list[Outcome], list[Outcome]]) -> None:
+    kind, before, after = case
+    score = scored(kind, before)
+    again = pickle.loads(pickle.dumps(score))
+    for label, prediction in after:
+        score.update(label, prediction)
+        again.update(label, prediction)
+    assert again.values() == score.values()
+    assert state_digest(again) == state_digest(score)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_without_outcomes_nothing_is_defined(kind: Kind) -> None:
+    assert new_score(kind).values() == Values(0)
+
+
+def test_scores_that_need_both_labels_are_undefined_with_one() -> None:
+    only_negatives = scored("binary", [(False, binary(0.2)), (False, binary(0.4))]).values()
+    assert (only_negatives.precision, only_negatives.recall, only_negatives.f1, only_negatives.auc) == (None,) * 4
+    assert only_negatives.accuracy == 1.0
+    only_positives = scored("binary", [(True, binary(0.2))]).values()
+    assert (only_positives.precision, only_positives.recall, only_positives.auc) == (None, 0.0, None)
+
+
+def test_f1_is_zero_and_not_undefined_when_nothing_was_hit() -> None:
+    values = scored("binary", [(True, binary(0.1)), (False, binary(0.9))]).values()
+    assert (values.precision, values.recall, values.f1) == (0.0, 0.0, 0.0)
+
+
+def test_half_a_chance_is_called_true() -> None:
+    # P(True)   0.4999…  0.5  1.0      the boundary is that of the histogram, exactly
+    # called    false    true true
+    score = scored("binary", [(True, binary(math.nextafter(0.5, 0))), (True, binary(0.5)), (True, binary(1.0))])
+    assert score.confusion() == {("true", "false"): 1, ("true", "true"): 2}
+
+
+def test_a_label_called_impossible_costs_a_bounded_log_loss() -> None:
+    assert scored("binary", [(True, binary(0.0)), (False, binary(1.0))]).values().log_loss == LOG_LOSS_MAX
+    assert scored("multiclass", [("a", multiclass({"b": 1.0}))]).values().log_loss == LOG_LOSS_MAX
+
+
+def test_a_model_that_knows_no_class_yet_is_wrong_and_not_an_error() -> None:
+    score = scored("multiclass", [("a", multiclass({}))])
+    assert score.confusion() == {("a", ""): 1}
+    assert (score.values().accuracy, score.values().f1) == (0.0, 0.0)
+
+
+def test_r2_is_undefined_when_all_labels_are_the_same() -> None:
+    assert scored("regression", [(3.0, Prediction(2.0)), (3.0, Prediction(4.0))]).values().r2 is None
+
+
+def test_the_binary_histogram_is_published_by_the_bins_in_use() -> None:
+    score = scored("binary", [(False, binary(0.0)), (True, binary(1.0)), (True, binary(1.0))])
+    assert isinstance(score, BinaryScore)
+    assert score.sparse() == ([0, 1023], [1, 0], [0, 2])
+
+
+def test_each_kind_has_its_score() -> None:
+    assert [type(new_score(kind)) for kind in ("binary", "multiclass", "regression")] == [
+        BinaryScore,
+        MulticlassScore,
+        RegressionScore,
+    ]
