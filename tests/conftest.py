@@ -11,11 +11,6 @@ import pytest
 from infra.broker import embedded_broker
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # kafka-python reads its message schemas with a function that Python 3.11 deprecates (and 3.13 brought back).
-    config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
-
-
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap servers of one embedded broker for the whole run."""
