@@ -55,7 +55,7 @@ class Up:
     speed
         For the source: seconds of event time in a second; None: as fast as possible.
     metrics_port
-        First of the ports that the roles serve Prometheus metrics on, one after the other; None: none.
+        First of the ports that the roles serve Prometheus metrics on, one after the other; 0: free ones; None: none.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Up:
         arguments = list(child.arguments)
         if self._metrics_port is not None:
             place = [self.sink, *self.workers, *([self.source] if self.source else [])].index(child)
-            arguments += ["--metrics-port", str(self._metrics_port + 1 + place)]
+            arguments += ["--metrics-port", str(self._metrics_port + 1 + place if self._metrics_port else 0)]
         self.logs.mkdir(parents=True, exist_ok=True)
         log = None if child is self.source else self.logs / f"{child.name}.log"  # the source shows its progress bar
         command = [sys.executable, "-m", "infra.cli", *arguments]

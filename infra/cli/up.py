@@ -14,7 +14,10 @@ def up(
     workers: Annotated[int, typer.Option(min=1, help="Worker processes, up to one a partition.")] = 1,
     speed: Annotated[float | None, typer.Option(help="The source's seconds of event time in a second.")] = None,
     metrics_port: Annotated[
-        int, typer.Option("--metrics-port", help="Prometheus metrics of `up`; the roles have the ports after it.")
+        int,
+        typer.Option(
+            "--metrics-port", help="Prometheus metrics of `up`; the roles have the ports after it. 0: free ones."
+        ),
     ] = 9464,
     until_done: Annotated[
         bool, typer.Option("--until-done", help="Stop when the source has ended and all is processed and written.")
@@ -30,8 +33,8 @@ def up(
 
     stop = StopSignal()
     with Up(file, Settings.load(), source=source, workers=workers, speed=speed, metrics_port=metrics_port) as running:
-        running.telemetry.serve(metrics_port)
-        typer.echo(f"metrics on http://127.0.0.1:{metrics_port} and the ports after it; logs in {running.logs}")
+        port, others = running.telemetry.serve(metrics_port), "the ports after it" if metrics_port else "free ports"
+        typer.echo(f"metrics on http://127.0.0.1:{port} and {others}; logs in {running.logs}")
         running.run(stop, until_done=until_done)
         if until_done and not stop():
             running.finish()
