@@ -28,7 +28,7 @@ class Featurizer:
         }
         self.as_of: dict[str, AsOfState[Any]] = {stream.topic: AsOfState() for stream in pipeline.references}
         self._names: tuple[str, ...] = ()
-        self._pick: Any = None
+        self._pick: Any = lambda _: ()
         self._wire()
 
     def _wire(self) -> None:
@@ -62,16 +62,18 @@ class Featurizer:
             ) from error
         finally:
             now.event = None
+        if not isinstance(features, dict):
+            raise RecordRejected(f"features() gave a {type(features).__name__}, not a dict", reason="feature_type")
         names = self._names
         if len(features) != len(names) or not features.keys() >= set(names):
-            names = self._names = tuple(sorted(features))
-            self._pick = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+            names = self._put_in_order(features)
         checked: Features = {}
         for name, value in zip(names, self._pick(features), strict=True):
             kind = type(value)
             if kind is float or kind is int:
                 if not -NUMBER_MAX <= value <= NUMBER_MAX:
-                    raise RecordRejected(f"feature {name} is {value}", reason="feature_out_of_range", field=name)
+                    said = value if kind is float else f"an integer of {value.bit_length()} bits"
+                    raise RecordRejected(f"feature {name} is {said}", reason="feature_out_of_range", field=name)
             elif value is None:
                 if not self._keep_missing:
                     continue
@@ -83,6 +85,15 @@ class Featurizer:
                 )
             checked[name] = value
         return checked
+
+    def _put_in_order(self, features: Features) -> tuple[str, ...]:
+        """The names of the features in canonical order, remembered for the next event."""
+        for name in features:
+            if not isinstance(name, str):
+                raise RecordRejected(f"feature {name!r} has no text for a name", reason="feature_type")
+        names = self._names = tuple(sorted(features))
+        self._pick = itemgetter(*names) if len(names) > 1 else lambda row: tuple([row[name] for name in names])
+        return names
 
     def state(self) -> dict[str, Any]:
         """Windows and reference rows, to be pickled before the next call."""

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
+import pyarrow
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
 from streams.errors import Declined
-from streams.schema import E, Event
+from streams.schema import E, Event, is_text
 
 R = TypeVar("R", bound=Event)
 
@@ -82,10 +83,8 @@ class Table(Generic[R]):
             return
         try:
             rows = msgspec.convert(self._read(), list[self.type], strict=False)  # type: ignore[name-defined]
-        except FileNotFoundError:
-            raise Declined(
-                "the table's file is not there", where=str(self.path), remedy="make it, or mend the path"
-            ) from None
+        except (OSError, pyarrow.ArrowException) as error:
+            raise self._unreadable(error) from error
         except msgspec.ValidationError as error:
             raise Declined(
                 f"the table does not fit {self.type.__name__}: {error}", where=str(self.path), remedy="mend either"
@@ -97,7 +96,12 @@ class Table(Generic[R]):
     def _read(self) -> list[dict[str, Any]]:
         if self.path.suffix != ".csv":
             return list(arrow_parquet.read_table(self.path).to_pylist())
-        options = arrow_csv.ConvertOptions(null_values=["", *self.missing], strings_can_be_null=True)
+        texts = [field.encode_name for field in msgspec.structs.fields(self.type) if is_text(field.type)]
+        options = arrow_csv.ConvertOptions(
+            null_values=["", *self.missing],
+            strings_can_be_null=True,
+            column_types=dict.fromkeys(texts, pyarrow.string()),  # else "00501" would be the number 501
+        )
         return list(arrow_csv.read_csv(self.path, convert_options=options).to_pylist())
 
     def get(self, key: Any) -> R | None:
@@ -107,4 +111,11 @@ class Table(Generic[R]):
 
     def digest(self) -> str:
         """SHA-256 of the file, in hex."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        try:
+            return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> Declined:
+        what = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+        return Declined(f"the table's file {what}", where=str(self.path), remedy="make it, or mend the path")

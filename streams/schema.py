@@ -34,14 +34,22 @@ E = TypeVar("E", bound=Event)
 _FIELD_PATH = "- at `$"
 
 
-def epoch_ms(at: datetime | int | float) -> int:
+def epoch_ms(at: datetime | int | float | None, field: str = "") -> int:
     """A time as ms since the Unix epoch. Numbers are taken to be that already.
+
+    Raises RecordRejected when there is none, or a datetime has no zone: it would mean another time on another machine.
 
     >>> from datetime import timezone
     >>> epoch_ms(datetime(2013, 3, 1, tzinfo=timezone.utc))
     1362096000000
     """
-    return round(at.timestamp() * 1000) if isinstance(at, datetime) else int(at)
+    if isinstance(at, datetime):
+        if at.tzinfo is None:
+            raise RecordRejected(f"{field} {at} has no time zone", reason="schema", field=field)
+        return round(at.timestamp() * 1000)
+    if at is None:
+        raise RecordRejected(f"{field} is missing", reason="missing", field=field)
+    return int(at)
 
 
 class Decoder(Generic[E]):
@@ -61,9 +69,7 @@ class Decoder(Generic[E]):
 
     def __init__(self, event_type: type[E]) -> None:
         self._decode: Callable[[bytes], E] = msgspec.json.Decoder(event_type).decode
-        self._numbers = tuple(
-            field.encode_name for field in msgspec.structs.fields(event_type) if _may_be_number(field.type)
-        )
+        self._numbers = tuple(field.name for field in msgspec.structs.fields(event_type) if _may_be_number(field.type))
 
     def __call__(self, value: bytes | None) -> E:
         """The typed event. Raises RecordRejected with the reason "empty", "json", "schema" or "out_of_range"."""
@@ -86,10 +92,40 @@ class Decoder(Generic[E]):
         return event
 
 
-def _may_be_number(annotation: Any) -> bool:
+def _kinds(annotation: Any) -> list[msgspec.inspect.Type]:
+    """The types that a field may have, without None."""
     kind = msgspec.inspect.type_info(annotation)
     members = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
-    return any(isinstance(member, msgspec.inspect.FloatType | msgspec.inspect.IntType) for member in members)
+    return [member for member in members if not isinstance(member, msgspec.inspect.NoneType)]
+
+
+def _may_be_number(annotation: Any) -> bool:
+    return any(isinstance(kind, msgspec.inspect.FloatType | msgspec.inspect.IntType) for kind in _kinds(annotation))
+
+
+def is_number(annotation: Any) -> bool:
+    """Whether a field of this type is a number (or bool), apart from None.
+
+    >>> is_number(float | None), is_number(int | str)
+    (True, False)
+    """
+    numbers = msgspec.inspect.FloatType | msgspec.inspect.IntType | msgspec.inspect.BoolType
+    return all(isinstance(kind, numbers) for kind in _kinds(annotation))
+
+
+def is_time(annotation: Any) -> bool:
+    """Whether a field of this type can tell a time: a datetime, or a number of ms."""
+    times = msgspec.inspect.FloatType | msgspec.inspect.IntType | msgspec.inspect.DateTimeType
+    return all(isinstance(kind, times) for kind in _kinds(annotation))
+
+
+def is_text(annotation: Any) -> bool:
+    """Whether a field of this type is text, apart from None."""
+    return all(
+        isinstance(kind, msgspec.inspect.StrType)
+        or (isinstance(kind, msgspec.inspect.LiteralType) and all(isinstance(value, str) for value in kind.values))
+        for kind in _kinds(annotation)
+    )
 
 
 def _field_of(message: str) -> str:

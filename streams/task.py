@@ -20,6 +20,7 @@ from streams import outputs
 from streams.batch import Batch
 from streams.errors import Declined, ModelFailed, RecordRejected
 from streams.featurizer import Featurizer
+from streams.inputs import AnyInput
 from streams.outputs import LabelFound
 from streams.pipeline import Pipeline
 from streams.ports import Output, Record
@@ -41,6 +42,13 @@ class Step:
     drifts: Counter[str] = field(default_factory=Counter)  # by what was watched
     label_delays_ms: list[int] = field(default_factory=list)
     scores: dict[str, Values] = field(default_factory=dict)  # by model, when a period was closed
+
+
+def _name_of(event: Event, field: str) -> str:
+    name = getattr(event, field)
+    if name is None:
+        raise RecordRejected(f"{field} is missing", reason="missing", field=field)
+    return str(name)
 
 
 class Task:
@@ -115,23 +123,34 @@ class Task:
     def _take(self, index: int, record: Record) -> None:
         stream = self._inputs[index]
         event = self._decoders[index](record.value)
-        for rule in stream.clean:
-            repair = rule(event)
-            if repair is not None:
-                self._report.repairs[repair] += 1
-        time_ms = epoch_ms(getattr(event, stream.time))
+        if stream.clean:
+            self._clean(stream, event)
+        time_ms = epoch_ms(getattr(event, stream.time), stream.time)
         if not -NUMBER_MAX < time_ms < NUMBER_MAX:
             raise RecordRejected(f"{stream.time} is {time_ms}", reason="out_of_range", field=stream.time)
         if index == self._events_index:
             self._on_event(event, record, time_ms)
-        elif index == self._labels_index:
-            self._on_label(event, record, time_ms)
+        elif index == self._labels_index and not self._on_label(event, record, time_ms):
+            return
         self._featurizer.observe(stream, event, time_ms, self._now_ms)
 
+    def _clean(self, stream: AnyInput, event: Event) -> None:
+        for rule in stream.clean:
+            try:
+                repair = rule(event)
+            except RecordRejected:
+                raise
+            except Exception as error:
+                what = f"{type(rule).__name__} raised {type(error).__name__}: {error}"
+                raise RecordRejected(what, reason="cleaning_failed", field=rule.field) from error
+            if repair is not None:
+                self._report.repairs[repair] += 1
+
     def _on_event(self, event: Event, record: Record, time_ms: int) -> None:
-        event_id = str(getattr(event, self.pipeline.events.id))
+        event_id = _name_of(event, self.pipeline.events.id)
         if self._pending.knows(event_id):
-            raise RecordRejected(f"event {event_id} was seen before", reason="duplicate_event", field="id")
+            field = self.pipeline.events.id
+            raise RecordRejected(f"event {event_id} was seen before", reason="duplicate_event", field=field)
         features = self._featurizer.features(event, time_ms, self._now_ms)
         predictions, drifts = self._modelled(self._panel.predict, features)
         waiting = PendingEvent(event_id, record.key, time_ms, record.offset, features, predictions)
@@ -144,14 +163,15 @@ class Task:
         if held is not None:
             self._learn(waiting, LabelFound(held.label, held.label_time_ms, self.pipeline.labels.topic, held.offset))
 
-    def _on_label(self, event: Event, record: Record, time_ms: int) -> None:
-        event_id = str(getattr(event, self.pipeline.labels.joins))
+    def _on_label(self, event: Event, record: Record, time_ms: int) -> bool:
+        """Whether the label says something new: a second one of an event does not, and windows do not count it."""
+        event_id = _name_of(event, self.pipeline.labels.joins)
         label = self._label(event)
         met, waiting = self._pending.match(event_id, label)
         if met == "scored":
             assert waiting is not None
             self._learn(waiting, LabelFound(label, time_ms, self.pipeline.labels.topic, record.offset))
-            return
+            return True
         held = HeldLabel(label, time_ms, *record)
         if met == "held":
             self._count_label("early")
@@ -160,17 +180,21 @@ class Task:
             self._orphan(event_id, held)
         else:
             self._unwanted(met, event_id, held)
+            return False
+        return True
 
     def _label(self, event: Event) -> Label:
         try:
             label = self.pipeline.target(event)
+            number = float(label) if self._kind == "regression" else 0.0
         except Exception as error:
             raise RecordRejected(f"target() raised {type(error).__name__}: {error}", reason="target_failed") from error
+        if label is None:
+            raise RecordRejected("target() gave None", reason="target_failed")
         if self._kind == "binary":
             return bool(label)
         if self._kind == "multiclass":
             return str(label)
-        number = float(label)
         if not -NUMBER_MAX <= number <= NUMBER_MAX:
             raise RecordRejected(f"the label is {number}", reason="out_of_range", field="target")
         return number
@@ -265,6 +289,7 @@ class Task:
         report: PeriodReport = state["report"]
         if report.period_ms == self._report.period_ms:
             self._report = report
+        self._report.sequence = report.sequence
 
     def digest(self) -> str:
         """Canonical digest of the state: equal for equal states, in whichever process they came about."""

@@ -45,7 +45,8 @@ class WindowSpec:
 
     def _declare(self, what: Literal["mean", "count", "rate"], field: str | None) -> Aggregate:
         aggregate = Aggregate(self, what, field)
-        self.source.aggregates.append(aggregate)
+        if all(known.name != aggregate.name for known in self.source.aggregates):  # else each event would count twice
+            self.source.aggregates.append(aggregate)
         return aggregate
 
 
@@ -60,7 +61,7 @@ class Aggregate:
     @cached_property
     def name(self) -> str:
         """Says what it is, and is the same for two declarations of the same: they share their state."""
-        over = f"{self.window.over.total_seconds():g}s"
+        over = f"{self.window.over.total_seconds():.15g}s"
         return (
             f"{self.what}({self.field or '*'}) of {self.window.source.topic} by {','.join(self.window.by)} over {over}"
         )
@@ -131,7 +132,7 @@ class WindowState:
 
     def rate(self, key: Any) -> float:
         """The key's values per hour."""
-        return self.count(key) / self.over_ms * 3_600_000
+        return self.count(key) * 3_600_000 / self.over_ms
 
 
 def _time_of(entry: tuple[int, Any, float]) -> int:
