@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import subprocess
 import sys
 import tokenize
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import psutil
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from streams.journal import JournalRecord
+from streams.pipeline import Pipeline
+from streams.records import OUTPUTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -104,6 +111,37 @@ def _quietly(run: Callable[[str], str], script: str) -> str:
         return run(script)
     except AssertionError:
         return ""
+
+
+def test_the_examples_of_the_pipeline_page_run() -> None:
+    page = ROOT / "docs" / "pipeline.md"
+    code = "".join(text for language, text in FENCE.findall(page.read_text()) if language == "python")
+    name = "pipeline_page"  # functions of a pipeline have a module: this one stands in for the person's file
+    module = sys.modules[name] = ModuleType(name)
+    try:
+        examples = doctest.DocTestParser().get_doctest(code, module.__dict__, name, str(page), 0)
+        examples.globs = module.__dict__
+        said: list[str] = []
+        result = doctest.DocTestRunner().run(examples, out=said.append, clear_globs=False)
+    finally:
+        del sys.modules[name]
+    assert result.attempted > 30
+    assert not result.failed, "".join(said)
+
+
+def test_the_pipeline_page_names_each_field_of_each_topic() -> None:
+    text = (ROOT / "docs" / "pipeline.md").read_text()
+    for output, record in {**OUTPUTS, "journal": JournalRecord}.items():
+        (named,) = re.findall(rf"^\| `{{name}}\.{output}` \|.*\| (.*) \|$", text, re.MULTILINE)
+        assert named == ", ".join(f"`{field}`" for field in record.__struct_fields__), output
+
+
+def test_the_pipeline_page_has_each_setting_with_its_default() -> None:
+    text = (ROOT / "docs" / "pipeline.md").read_text()
+    shown = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", text.partition("## Settings of")[2], re.MULTILINE))
+    plain = {f.name: f.default for f in fields(Pipeline) if isinstance(f.default, int | str)}
+    for name, default in plain.items():
+        assert shown[name] == (f"{default:,}" if isinstance(default, int) else f'`"{default}"`'), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
