@@ -64,11 +64,16 @@ def input_digest(batch: Batch) -> str:
     digest = hashlib.blake2b(digest_size=16)
     parts = []
     for index, (offset, timestamp_ms, key, value) in batch.records:
-        parts.append(b"%d %d %d %d " % (index, offset, timestamp_ms, -1 if key is None else len(key)))
+        parts.append(b"%d %d %d %d %d " % (index, offset, timestamp_ms, _length(key), _length(value)))
         parts.append(key or b"")
-        parts.append(b"-" if value is None else value)
+        parts.append(value or b"")
     digest.update(b"".join(parts))
     return digest.hexdigest()
+
+
+def _length(part: bytes | None) -> int:
+    """Says where a part ends, and tells none at all from an empty one."""
+    return -1 if part is None else len(part)
 
 
 def output_digest(outputs: Iterable[Output]) -> str:
@@ -76,7 +81,7 @@ def output_digest(outputs: Iterable[Output]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     parts = []
     for name, key, value, timestamp_ms in outputs:
-        parts.append(b"%s %d %d " % (name.encode(), timestamp_ms, len(value)))
+        parts.append(b"%s %d %d %d " % (name.encode(), timestamp_ms, _length(key), len(value)))
         parts.append(key or b"")
         parts.append(value)
     digest.update(b"".join(parts))
