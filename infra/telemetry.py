@@ -36,14 +36,13 @@ METRICS = {
     "recovery_seconds": _Metric(Histogram, "Time to bring a task back, in seconds.", ("task",)),
     "replayed_records": _Metric(Counter, "Records stepped over again by recoveries.", ("task",)),
     # sink
-    "sink_rows": _Metric(Counter, "Rows written to Parquet files, repeats of open files included.", ("table",)),
+    "sink_rows": _Metric(Counter, "Rows newly written to Parquet files.", ("table",)),
     "sink_unreadable": _Metric(Counter, "Records of ours that could not be read.", ("table",)),
     "sink_broken_files": _Metric(Counter, "Files put into quarantine and written again.", ("table",)),
     "sink_flush_seconds": _Metric(Histogram, "Time to write all due files, in seconds."),
     "sink_lag_records": _Metric(Gauge, "Offsets from what is written to the log's end.", ("table",)),
     "sink_write_failures": _Metric(Counter, "Flushes that the disk refused."),
     "sink_commit_failures": _Metric(Counter, "Offset commits that failed; the work is repeated."),
-    "sink_broker_errors": _Metric(Counter, "Passing errors of the broker."),
     "sink_blocked": _Metric(Gauge, "1 while the sink waits for room on the disk."),
     # source connector
     "source_records": _Metric(Counter, "Records sent by the source.", ("source",)),

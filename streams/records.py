@@ -13,7 +13,7 @@ Scalar = bool | int | float | str
 """A label or a prediction: bool (binary), str or int (multiclass) or float (regression)."""
 
 
-class Verdict(msgspec.Struct, omit_defaults=False):
+class Verdict(msgspec.Struct, gc=False):
     """What one model said of one event. ``probability`` is P(True), binary only; ``probabilities`` multiclass only."""
 
     model: str
@@ -24,7 +24,7 @@ class Verdict(msgspec.Struct, omit_defaults=False):
     probabilities: dict[str, float] | None
 
 
-class FeaturesRecord(msgspec.Struct):
+class FeaturesRecord(msgspec.Struct, gc=False):
     """The clean, featurized row that the models saw."""
 
     event_id: str
@@ -35,7 +35,7 @@ class FeaturesRecord(msgspec.Struct):
     features: dict[str, bool | int | float | str | None]
 
 
-class PredictionRecord(msgspec.Struct):
+class PredictionRecord(msgspec.Struct, gc=False):
     """The champion's prediction, and in ``shadows`` what the other models said of the same event."""
 
     event_id: str
@@ -52,7 +52,7 @@ class PredictionRecord(msgspec.Struct):
     shadows: list[Verdict]
 
 
-class OutcomeRecord(msgspec.Struct):
+class OutcomeRecord(msgspec.Struct, gc=False):
     """A prediction joined with its label: the row that was scored and learned from; or expired without a label.
 
     ``status`` is "scored" or "expired"; the label fields are null when expired.
@@ -78,7 +78,7 @@ class OutcomeRecord(msgspec.Struct):
     shadows: list[Verdict]
 
 
-class ConfusionCell(msgspec.Struct):
+class ConfusionCell(msgspec.Struct, gc=False):
     """How often a label was met by a prediction. Values as text: "true", "false", or the class."""
 
     label: str
@@ -86,7 +86,7 @@ class ConfusionCell(msgspec.Struct):
     count: int
 
 
-class ScoreCounts(msgspec.Struct):
+class ScoreCounts(msgspec.Struct, gc=False):
     """Sums and counts from which every score follows; two of them add up to the score of both. See models/scores.py."""
 
     n: int
@@ -101,7 +101,7 @@ class ScoreCounts(msgspec.Struct):
     label_squared_sum: float
 
 
-class ScoreValues(msgspec.Struct):
+class ScoreValues(msgspec.Struct, gc=False):
     """Scores worked out from counts. Null where undefined (no positives seen, another kind of target, …)."""
 
     n: int
@@ -116,7 +116,7 @@ class ScoreValues(msgspec.Struct):
     r2: float | None
 
 
-class ModelScores(msgspec.Struct):
+class ModelScores(msgspec.Struct, gc=False):
     """One model in one report: this period's counts (mergeable), and the values so far and over the sliding window."""
 
     model: str
@@ -127,14 +127,14 @@ class ModelScores(msgspec.Struct):
     sliding: ScoreValues
 
 
-class Count(msgspec.Struct):
+class Count(msgspec.Struct, gc=False):
     """A named count: of records by input, of rejects by reason, of labels by what became of them."""
 
     name: str
     count: int
 
 
-class MetricsRecord(msgspec.Struct):
+class MetricsRecord(msgspec.Struct, gc=False):
     """One task's report of one period of record time, [window_start_time_ms, window_end_time_ms)."""
 
     task: int
@@ -152,7 +152,7 @@ class MetricsRecord(msgspec.Struct):
     models: list[ModelScores]
 
 
-class DriftRecord(msgspec.Struct):
+class DriftRecord(msgspec.Struct, gc=False):
     """A detector saw the distribution change. Coordinates are those of the record that tipped it."""
 
     task: int
@@ -167,7 +167,7 @@ class DriftRecord(msgspec.Struct):
     action: str  # what was done about it: "reported"
 
 
-class RejectRecord(msgspec.Struct):
+class RejectRecord(msgspec.Struct, gc=False):
     """A record that could not be used, whole: ``key`` and ``value`` are the raw bytes in base64."""
 
     topic: str

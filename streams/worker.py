@@ -52,6 +52,11 @@ class TaskRun:
     first_s: float | None = None
     paused: set[int] = field(default_factory=set)
 
+    @property
+    def dirty(self) -> bool:
+        """Whether anything was committed since the last checkpoint, be it only trailing offsets."""
+        return self.last is not None and self.last.checkpoint is None
+
     def idle(self, now_s: float, idle_after_s: float) -> set[int]:
         """Inputs that are read to their end and have been silent for long enough not to be waited for."""
         if self.first_s is None:
@@ -105,7 +110,7 @@ class Worker:
             self._log.subscribe(self._topics, self)
             while not stop():
                 self.turn()
-            self._checkpoint([run for run in self.runs.values() if run.since_checkpoint])
+            self._checkpoint([run for run in self.runs.values() if run.dirty])
         finally:
             self.runs.clear()
             self._log.close()
@@ -244,7 +249,7 @@ class Worker:
         """The group takes these tasks away. Unless they are lost already, their next owner need not replay."""
         runs = [run for partition in partitions if (run := self.runs.pop(partition, None))]
         if not lost:
-            self._checkpoint([run for run in runs if run.since_checkpoint])
+            self._checkpoint([run for run in runs if run.dirty])
 
     def _observe(self, steps: list[tuple[TaskRun, Batch, Step]], step_s: float, transaction_s: float) -> None:
         tell = self._telemetry

@@ -32,6 +32,12 @@ from streams.ports import Telemetry
 CHUNK_RECORDS = 10_000  # encoded and sent at once: bounds the memory and the size of a transaction
 _WAIT_S_MAX = 0.2  # how often a paced replay looks whether it should stop
 _ASK_S = 30.0
+_PRODUCER = {
+    "retry.backoff.ms": 5,
+    "partitioner": "murmur2_random",  # as Java and kafka-python choose
+    "linger.ms": 20,
+    "compression.type": "lz4",
+}
 
 
 class Stream(NamedTuple):
@@ -200,7 +206,13 @@ class _Position:
         self._replay = replay
         self._at = (replay._streams[0].topic, 0)
         group = f"riverrun-replay-{replay.name}"
-        own = {"transactional.id": group, "retry.backoff.ms": 5, "partitioner": "murmur2_random", "linger.ms": 5}
+        own = {
+            "transactional.id": group,
+            "retry.backoff.ms": 5,
+            "partitioner": "murmur2_random",
+            "linger.ms": 20,
+            "compression.type": "lz4",
+        }
         self._producer = Producer({**config, **own}, logger=quiet)
         self._consumer = Consumer({**config, "group.id": group, "isolation.level": "read_committed"}, logger=quiet)
 
