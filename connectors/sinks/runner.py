@@ -4,7 +4,7 @@ Each round:
 
 1. consume what is there, committed records only;
 2. hand it to the ParquetSink, partition by partition;
-3. write full buckets at once, open ones every ``flush_s`` (later if writing takes long: a tenth of the time at most);
+3. write full buckets at once, open ones every ``flush_s`` (later if writing takes long: a twentieth of the time at most);
 4. commit the start of each partition's open bucket; 5. rebuild the warehouse if its views have changed.
 
 A crash before 4 repeats work on the same files; nothing is doubled. A full disk pauses reading until writing succeeds.
@@ -35,7 +35,7 @@ from streams.ports import Telemetry
 _CONSUME_MAX, _CONSUME_S = 10_000, 0.2
 _ASK_S = 30.0
 _GC_THRESHOLD = 100_000  # records are many, short-lived and without cycles: looking for cycles often costs a third
-_PAUSE_PER_FLUSH = 9.0  # seconds between flushes per second of flushing
+_PAUSE_PER_FLUSH = 19.0  # seconds between flushes per second of flushing
 
 
 def run_sink(
