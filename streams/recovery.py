@@ -14,8 +14,11 @@ from streams.pipeline import Pipeline
 from streams.ports import BlobStore, Log
 from streams.task import Task
 
-TAIL_OFFSETS = 64
-"""Offsets of the journal read first, from its end; eight times as many when no checkpoint is among them."""
+TAIL_OFFSETS = 256
+"""Offsets of the journal read first, from its end; eight times as many when no checkpoint is among them.
+
+With the default sizes they hold the last few checkpoints, so that a restart knows which blobs to let go of later.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def recover(
     where = f"{pipeline.topic('journal')}[{partition}]"
     topics = [stream.topic for stream in pipeline.inputs]
     committed = log.committed(topics, partition)  # waits until no transaction that could still change it is open
-    tail, state = _tail(pipeline, partition, log, store, key)
+    tail, state, saved = _tail(pipeline, partition, log, store, key)
     task = Task(pipeline, partition)
     if not tail:
         _refuse_lost_journal(committed, where)
@@ -69,14 +72,16 @@ def recover(
     next_offsets = {topic: last.ranges[topic][1] for topic in topics if topic in last.ranges}
     for topic in topics:  # an input that was declared since
         next_offsets.setdefault(topic, log.beginning_offset(topic, partition))
-    saved = [record.checkpoint for record in tail if record.checkpoint]
     return Recovered(task, last, next_offsets, saved, replayed)
 
 
 def _tail(
     pipeline: Pipeline, partition: int, log: Log, store: BlobStore, key: bytes
-) -> tuple[list[JournalRecord], Any]:
-    """The journal from the newest checkpoint that loads, and the state in it. Empty if there is no journal yet."""
+) -> tuple[list[JournalRecord], Any, list[str]]:
+    """The journal from the newest checkpoint that loads, the state in it, and the names of it and those before.
+
+    Empty if there is no journal yet.
+    """
     topic = pipeline.topic("journal")
     where = f"{topic}[{partition}]"
     end, beginning = log.end_offset(topic, partition), log.beginning_offset(topic, partition)
@@ -90,14 +95,17 @@ def _tail(
             if name is None or name in corrupt:
                 continue
             try:
-                return records[place:], checkpoint.load(store, name, key)
+                state = checkpoint.load(store, name, key)
             except CheckpointCorrupt as error:
                 corrupt[name] = error
+                continue
+            saved = [record.checkpoint for record in records[: place + 1] if record.checkpoint not in {None, *corrupt}]
+            return records[place:], state, [name for name in dict.fromkeys(saved) if name]
         if start == beginning:
             break
         span *= 8
     if not records:
-        return [], None
+        return [], None, []
     raise CheckpointCorrupt(
         f"none of {len(corrupt)} checkpoints loads: {next(iter(corrupt.values()), 'the journal names none')}",
         where=where,
