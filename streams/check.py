@@ -6,6 +6,7 @@ import inspect
 import pickle
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,11 +15,10 @@ from river import base
 from models.learner import final_step
 from streams.cleaning import Require
 from streams.errors import Declined
-from streams.inputs import AnyInput
 from streams.pipeline import Pipeline
 from streams.records import OUTPUTS
-
-RESERVED = frozenset(OUTPUTS["features"].__struct_fields__) | {"event_time"}
+from streams.schema import Event, is_number, is_time
+from streams.windows import Aggregate
 
 
 class Finding(NamedTuple):
@@ -48,9 +48,12 @@ def _names(pipeline: Pipeline) -> Iterator[Finding]:
             "name",
             'use lower-case letters, digits, "-" and "_"',
         )
-    for what, value in (("partitions", pipeline.partitions), ("batch_max", pipeline.batch_max)):
-        if value < 1:
-            yield Finding(f"{what} is {value}", what, f"give {what} a number from 1")
+    for what in ("partitions", "batch_max", "checkpoint_every", "sliding_periods"):
+        if getattr(pipeline, what) < 1:
+            yield Finding(f"{what} is {getattr(pipeline, what)}", what, f"give {what} a number from 1")
+    for what, length in (("report_every", pipeline.report_every), ("expire_after", pipeline.labels.expire_after)):
+        if length < timedelta(milliseconds=1):
+            yield Finding(f"{what} is {length}", what, f"give {what} a timedelta of at least 1 ms")
     topics = [stream.topic for stream in pipeline.inputs]
     outputs = {pipeline.topic(name) for name in (*OUTPUTS, "journal")}
     for topic in topics:
@@ -66,32 +69,44 @@ def _fields_of_inputs(pipeline: Pipeline) -> Iterator[Finding]:
         roles = {"key": stream.key, "time": stream.time}
         roles |= {role: getattr(stream, role) for role in ("id", "joins") if hasattr(stream, role)}
         for role, name in roles.items():
-            yield from _unknown_field(stream, name, role)
+            yield from _unknown_field(stream.type, name, f"{role} of {stream.topic}")
+        time = _fields(stream.type).get(stream.time)
+        if time is not None and not is_time(time):
+            yield Finding(f"{stream.time} is no time", f"time of {stream.topic}", "use a datetime, or a number of ms")
         for rule in stream.clean:
             if not isinstance(rule, Require):
-                yield from _unknown_field(stream, rule.field, type(rule).__name__)
+                yield from _unknown_field(stream.type, rule.field, f"{type(rule).__name__} of {stream.topic}")
+    for table in pipeline.tables:
+        yield from _unknown_field(table.type, table.key, f"key of {table.path}")
 
 
-def _unknown_field(stream: AnyInput, name: str, role: str) -> Iterator[Finding]:
-    known = [field.name for field in msgspec.structs.fields(stream.type)]
+def _fields(kind: type[Event]) -> dict[str, Any]:
+    """Field -> its type."""
+    return {field.name: field.type for field in msgspec.structs.fields(kind)}
+
+
+def _unknown_field(kind: type[Event], name: str, where: str) -> Iterator[Finding]:
+    known = _fields(kind)
     if name not in known:
         yield Finding(
-            f"{stream.type.__name__} has no field {name!r}",
-            f"{role} of {stream.topic}",
-            f"use one of {', '.join(known)}, or add it to {stream.type.__name__}",
+            f"{kind.__name__} has no field {name!r}",
+            where,
+            f"use one of {', '.join(known)}, or add it to {kind.__name__}",
         )
 
 
 def _windows(pipeline: Pipeline) -> Iterator[Finding]:
-    event_fields = {field.name for field in msgspec.structs.fields(pipeline.events.type)}
+    event_fields = _fields(pipeline.events.type)
     for stream in pipeline.inputs:
         for aggregate in stream.aggregates:
             for name in (*aggregate.window.by, *([aggregate.field] if aggregate.field else [])):
-                yield from _unknown_field(stream, name, aggregate.name)
+                yield from _unknown_field(stream.type, name, aggregate.name)
+            if not is_number(_fields(stream.type).get(aggregate.field or "", float)):
+                yield Finding(f"{aggregate.field} is no number", aggregate.name, "take the mean of a number")
             if aggregate.window.over.total_seconds() <= 0:
                 yield Finding("the window has no length", aggregate.name, "give `over` a positive timedelta")
             for name in aggregate.window.by:
-                if name not in event_fields and f".read({name}" not in _source(pipeline.features):
+                if name not in event_fields and not _read_by_key(pipeline.features, aggregate):
                     yield Finding(
                         f"{pipeline.events.type.__name__} has no field {name!r} to read the window at",
                         aggregate.name,
@@ -99,11 +114,15 @@ def _windows(pipeline: Pipeline) -> Iterator[Finding]:
                     )
 
 
-def _source(function: Any) -> str:
+def _read_by_key(function: Any, aggregate: Aggregate) -> bool:
+    """Whether the module of the function reads the window at a key of choice: ``now.read(window, key)``."""
+    module = inspect.getmodule(function)
+    names = [name for name, value in vars(module).items() if value is aggregate] if module else []
     try:
-        return inspect.getsource(function).replace("now.read(", ".read(")
+        source = inspect.getsource(module) if module else ""
     except (OSError, TypeError):
-        return ""
+        return False
+    return any(re.search(rf"\.read\(\s*{name}\b", source) for name in names)
 
 
 def _functions(pipeline: Pipeline) -> Iterator[Finding]:
@@ -159,17 +178,20 @@ def _learners(pipeline: Pipeline) -> Iterator[Finding]:
             yield Finding(f"{path} has no seed", where, "give it seed=… so that a replay draws the same numbers")
 
 
-def _unseeded(model: Any, path: str, depth: int = 0) -> Iterator[str]:
+def _unseeded(model: Any, path: str) -> Iterator[str]:
     """Where a ``seed`` parameter was left at None, at any depth of a River model."""
-    if depth > 8:
-        return
-    parameters = model._get_params() if isinstance(model, base.Base) else {}
-    for name, value in parameters.items():
-        if name == "seed" and value is None:
+    parts: list[tuple[str, Any]] = []
+    if isinstance(model, base.Base):
+        parts = list(model._get_params().items())  # parts are River objects, or (their class, their parameters)
+    elif isinstance(model, dict):
+        parts = list(model.items())
+    elif isinstance(model, list | tuple):
+        parts = [(getattr(part, "__name__", ""), part) for part in model]
+    for name, part in parts:
+        if name == "seed" and part is None:
             yield path
-        for part in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(part, base.Base):
-                yield from _unseeded(part, f"{path}.{name}", depth + 1)
+        elif not isinstance(part, type):
+            yield from _unseeded(part, f"{path}.{name}" if isinstance(name, str) and name else path)
 
 
 def _watches(pipeline: Pipeline) -> Iterator[Finding]:

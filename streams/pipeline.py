@@ -93,7 +93,10 @@ class Pipeline:
     @property
     def kind(self) -> Kind:
         """The kind of target, told by ``target``'s return annotation."""
-        annotation = typing.get_type_hints(self.target).get("return")
+        try:
+            annotation = typing.get_type_hints(self.target).get("return")
+        except (NameError, TypeError):  # a name that is imported for type checking only, or no function at all
+            annotation = getattr(self.target, "__annotations__", {}).get("return")
         if annotation not in _KINDS:
             raise Declined(
                 f"target must be annotated to return bool, str, int or float, not {annotation}",
@@ -133,8 +136,10 @@ def load_pipeline(path: str | Path) -> Pipeline:
 def import_file(path: str | Path) -> ModuleType:
     """The module in a Python file, imported once. Raises Declined when it is missing or does not import."""
     file, where = Path(path).resolve(), str(path)
-    if not file.is_file():
-        raise Declined("there is no such file", where=where, remedy="name the Python file that holds the declaration")
+    if not file.is_file() or file.suffix != ".py":
+        raise Declined(
+            "there is no such Python file", where=where, remedy="name the Python file that holds the declaration"
+        )
     module = sys.modules.get(file.stem)
     if module is None or getattr(module, "__file__", None) != str(file):
         module = _import(file, where)
