@@ -207,8 +207,9 @@ class RegressionScore:
         y, guess = float(label), prediction.value
         assert isinstance(guess, float)
         self.n += 1
-        self.abs_error_sum += abs(y - guess)
-        self.squared_error_sum += (y - guess) ** 2
+        error = y - guess
+        self.abs_error_sum += abs(error)
+        self.squared_error_sum += error * error  # infinite where `** 2` would raise
         self.label_sum += y
         self.label_squared_sum += y * y
 

@@ -171,6 +171,11 @@ def test_r2_is_undefined_when_all_labels_are_the_same() -> None:
     assert scored("regression", [(3.0, Prediction(2.0)), (3.0, Prediction(4.0))]).values().r2 is None
 
 
+def test_a_number_absurdly_far_off_costs_an_infinite_error_and_stops_nothing() -> None:
+    values = scored("regression", [(1.0, Prediction(1e200)), (2.0, Prediction(2.0))]).values()
+    assert (values.mae, values.rmse) == (5e199, math.inf)
+
+
 def test_the_binary_histogram_is_published_by_the_bins_in_use() -> None:
     score = scored("binary", [(False, binary(0.0)), (True, binary(1.0)), (True, binary(1.0))])
     assert isinstance(score, BinaryScore)
