@@ -7,14 +7,15 @@ from types import FrameType
 
 
 class StopSignal:
-    """Becomes true at the first SIGTERM or SIGINT. A second one ends the process at once.
+    """Becomes true at the first SIGTERM or SIGINT. A second SIGINT ends the process at once; a second SIGTERM does not,
+    as supervisors repeat themselves and a checkpoint takes its time.
 
     Examples
     --------
     >>> stop = StopSignal()
     >>> stop()
     False
-    >>> signal.raise_signal(signal.SIGTERM); stop()
+    >>> signal.raise_signal(signal.SIGTERM); signal.raise_signal(signal.SIGTERM); stop()
     True
     """
 
@@ -25,7 +26,8 @@ class StopSignal:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._set = True
-        signal.signal(number, signal.SIG_DFL)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def __call__(self) -> bool:
         return self._set

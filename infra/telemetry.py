@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.process_collector import ProcessCollector
 
+from streams.errors import Declined
+
 _SHORT_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _DELAY_S = (1, 10, 60, 600, 3_600, 21_600, 86_400, 604_800)
 
@@ -95,5 +97,10 @@ class PrometheusTelemetry:
 
     def serve(self, port: int, address: str = "127.0.0.1") -> int:
         """Serve ``/metrics``; the port is returned, chosen by the system when 0 was asked for."""
-        server, _ = start_http_server(port, addr=address, registry=self.registry)
+        try:
+            server, _ = start_http_server(port, addr=address, registry=self.registry)
+        except OSError as error:
+            raise Declined(
+                f"metrics cannot be served: {error.strerror}", where=f"{address}:{port}", remedy="--metrics-port 0"
+            ) from error
         return int(server.server_port)

@@ -12,7 +12,10 @@ from streams.pipeline import Pipeline
 def apply_topics(pipeline: Pipeline, settings: Settings) -> list[str]:
     """Create the topics that are missing; the names of those. Declined when one has another number of partitions."""
     kept_ms = -1 if pipeline.retention is None else round(pipeline.retention.total_seconds() * 1000)
-    return kafka_admin.create_topics(settings.kafka_python(), pipeline.topics, kept_ms)
+    config, topics = settings.kafka_python(), pipeline.topics
+    journal = pipeline.topic("journal")  # its newest checkpoint record is needed however old it is
+    made = kafka_admin.create_topics(config, {journal: topics.pop(journal)}, retention_ms=-1)
+    return sorted([*made, *kafka_admin.create_topics(config, topics, kept_ms)])
 
 
 def lag(pipeline: Pipeline, settings: Settings, group: str) -> int:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infra import process
-from infra.broker import embedded_broker
+from infra.broker import EmbeddedBroker, embedded_broker
 from infra.roles import data_folder, group_of
 from infra.settings import Settings
 from infra.telemetry import PrometheusTelemetry
@@ -29,6 +30,7 @@ STOP_GRACE_S = 30.0
 RESTARTS_MAX = 10
 """Restarts of one child before we give up on it."""
 
+_BAR = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 _console = Console(stderr=True)
 
 
@@ -85,9 +87,7 @@ class Up:
         """Start everything. Raises Declined when the broker or the topics cannot be had."""
         try:
             if self._settings.bootstrap_servers is None:
-                with _console.status("starting Kafka (the first time it is fetched and prepared: half a minute)"):
-                    servers = self._stack.enter_context(embedded_broker(self._settings.broker_folder))
-                _console.print(f"broker: Apache Kafka at {servers}", style="dim")
+                _console.print(f"broker: Apache Kafka at {self._broker()}", style="dim")
             apply_topics(self.pipeline, self._settings)
             for child in (self.sink, *self.workers, *([self.source] if self.source else [])):
                 self._start(child)
@@ -98,6 +98,14 @@ class Up:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _broker(self) -> str:
+        """The embedded broker: the one that runs on our folder already, or one of our own, that ends with us."""
+        running = EmbeddedBroker(self._settings.broker_folder).running()
+        if running is not None:
+            return running.bootstrap_servers
+        with _console.status("starting Kafka (the first time it is fetched and prepared: half a minute)"):
+            return self._stack.enter_context(embedded_broker(self._settings.broker_folder))
 
     def _start(self, child: Child) -> None:
         arguments = list(child.arguments)
@@ -130,13 +138,23 @@ class Up:
             time.sleep(min(2.0 ** (child.restarts - 2), 30.0) if child.restarts > 1 else 0.0)
             self._start(child)
 
-    def run(self, stop: Callable[[], bool], *, until_done: bool = False, tick_s: float = 0.5) -> None:
-        """Watch over the children until ``stop``; with ``until_done`` until the source has ended and no input lags."""
+    def run(self, stop: Callable[[], bool], *, tick_s: float = 0.5) -> None:
+        """Watch over the children until ``stop``."""
         while not stop():
             self.watch()
-            if until_done and (self.source is None or self.source.done) and self.lag() == 0:
-                return
             time.sleep(tick_s)
+
+    def run_until_done(self, stop: Callable[[], bool], *, tick_s: float = 0.5) -> None:
+        """Watch over the children until the source has ended and no input lags, or ``stop``."""
+        self.run(lambda: stop() or self.source is None or self.source.done, tick_s=tick_s)
+        with Progress(*_BAR, console=_console, transient=True) as progress:
+            left = most = self.lag()
+            task = progress.add_task("predict and learn", total=most)
+            while left and not stop():
+                self.watch()
+                time.sleep(tick_s)
+                left = self.lag()
+                progress.update(task, completed=most - left)
 
     def lag(self) -> int:
         """Records of the inputs that the workers have not committed yet."""

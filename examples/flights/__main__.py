@@ -50,7 +50,7 @@ def run(settings: Settings) -> None:
     console.print("[bold]riverrun[/]: will this flight land more than 15 minutes late? A year of New York departures.")
     with Up(HERE / "flights.py", settings, source=HERE / "source.py", workers=WORKERS) as up:
         started_s = time.monotonic()
-        up.run(stop, until_done=True)
+        up.run_until_done(stop)
         if stop():
             return
         seconds = time.monotonic() - started_s - up.pipeline.idle_after.total_seconds()
@@ -99,7 +99,7 @@ def report(settings: Settings, root: Path, seconds: float) -> None:
     console.print(f"""
 Try next, with [bold]export RIVERRUN_HOME={settings.home} PATH=$PWD/.venv/bin:$PATH[/]
   riverrun sql                                       what can be asked
-  riverrun sql "SELECT month(event_time) AS month, avg(correct::INT) FROM outcomes WHERE model='logistic' GROUP BY 1"
+  riverrun sql "FROM outcomes WHERE model = 'logistic' AND NOT correct"  its mistakes
   riverrun backtest examples/flights/flights.py      the same predictions, without Kafka
   riverrun broker start                              the same Kafka again, with all its topics
   riverrun tail flights.predictions --from-beginning -n 3""")

@@ -35,6 +35,9 @@ def up(
     with Up(file, Settings.load(), source=source, workers=workers, speed=speed, metrics_port=metrics_port) as running:
         port, others = running.telemetry.serve(metrics_port), "the ports after it" if metrics_port else "free ports"
         typer.echo(f"metrics on http://127.0.0.1:{port} and {others}; logs in {running.logs}")
-        running.run(stop, until_done=until_done)
-        if until_done and not stop():
+        if not until_done:
+            running.run(stop)
+            return
+        running.run_until_done(stop)
+        if not stop():
             running.finish()

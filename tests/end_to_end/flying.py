@@ -12,11 +12,13 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from connectors.blobs import FolderBlobStore
+from connectors.kafka_log import KafkaLog
+from infra.roles import group_of
 from infra.settings import Settings
 from infra.up import Up
-from streams import checkpoint, journal, load_pipeline
+from streams import journal, load_pipeline
 from streams.records import OUTPUTS
-from streams.task import Task
+from streams.recovery import recover
 
 FLIGHTS = Path("examples/flights").resolve()
 PARTITIONS = range(4)
@@ -63,15 +65,18 @@ def committed_records(servers: str, topic: str, partition: int) -> list[tuple[An
         consumer.close()
 
 
-def final_state(servers: str, settings: Settings, partition: int) -> str:
-    """Digest of the state in the task's last checkpoint, saved as its worker stopped."""
+def final_state(settings: Settings, partition: int) -> str:
+    """Digest of the task's state as the next worker would find it: newest checkpoint, then the tail replayed."""
     pipeline = load_pipeline(FLIGHTS / "flights.py")
-    last = journal.decode(committed_records(servers, "flights.journal", partition)[-1][2], "test")
-    assert last.checkpoint is not None, "a worker that stops saves a checkpoint"
     store = FolderBlobStore.at(settings.home / "flights" / "checkpoints")
-    task = Task(pipeline, partition)
-    task.restore(checkpoint.load(store, last.checkpoint, settings.signing_key_bytes()))
-    return task.digest()
+    log = KafkaLog(settings.confluent(), group_of(pipeline), "final-state", None)
+    try:
+        end = log.end_offset("flights.journal", partition)
+        *_, last = log.read("flights.journal", partition, max(0, end - 10), end)
+        made_by = journal.decode(last.value or b"", "test").fingerprint
+        return recover(pipeline, partition, log, store, settings.signing_key_bytes(), made_by).task.digest()
+    finally:
+        log.close()
 
 
 def fly(servers: str, home: Path, workers: int, disturb: Disturb = lambda up, lag: None) -> Flown:
@@ -82,18 +87,17 @@ def fly(servers: str, home: Path, workers: int, disturb: Disturb = lambda up, la
         patch.setenv("RIVERRUN_BOOTSTRAP_SERVERS", servers)
         patch.setenv("FLIGHTS_MONTHS", "1")
         with Up(FLIGHTS / "flights.py", settings, source=FLIGHTS / "source.py", workers=workers) as up:
-            assert up.source is not None
 
             def disturbed_enough() -> bool:
                 if up.source is not None and up.source.done:
                     disturb(up, up.lag())
                 return False
 
-            up.run(disturbed_enough, until_done=True, tick_s=0.2)
+            up.run_until_done(disturbed_enough, tick_s=0.2)
             up.finish()
         outputs = {
             name: [committed_records(servers, f"flights.{name}", partition) for partition in PARTITIONS]
             for name in OUTPUTS
         }
-        states = [final_state(servers, settings, partition) for partition in PARTITIONS]
+        states = [final_state(settings, partition) for partition in PARTITIONS]
     return Flown(outputs, states, home)

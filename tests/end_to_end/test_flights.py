@@ -31,8 +31,8 @@ def test_the_undisturbed_run_predicts_learns_and_leaves_nothing_out(undisturbed:
 
 def test_killed_workers_change_nothing(undisturbed: Flown, own_broker: BrokerOf, tmp_path: Path) -> None:
     # records left   55,177 ........ 40,000 ........ 20,000 ........ 0
-    # kill -9                        worker 1        worker 2
-    due = [(40_000, 0), (20_000, 1)]
+    # kill -9                        worker 2        worker 1
+    due = [(40_000, 1), (20_000, 0)]
     killed: list[int] = []
 
     def kill(up: Up, lag: int) -> None:
