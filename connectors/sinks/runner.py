@@ -4,7 +4,7 @@ Each round:
 
 1. consume what is there, committed records only;
 2. hand it to the ParquetSink, partition by partition;
-3. write full buckets at once, open ones every ``flush_s`` (later if writing takes long: a twentieth of the time at most);
+3. write full buckets at once, open ones every ``flush_s`` (later if that takes long: 5 % of the time at most);
 4. commit the start of each partition's open bucket; 5. rebuild the warehouse if its views have changed.
 
 A crash before 4 repeats work on the same files; nothing is doubled. A full disk pauses reading until writing succeeds.

@@ -26,7 +26,7 @@ from streams.errors import PipelineError
 
 HERE = Path(__file__).parent
 MARCH = datetime(2013, 3, 1, tzinfo=UTC)
-WORKERS = 4
+WORKERS = 2
 SCORES = ("auc", "accuracy", "precision", "recall", "f1", "log_loss")
 
 console = Console(soft_wrap=True)
