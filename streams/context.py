@@ -27,10 +27,7 @@ class Context:
         """The task's time: the highest record time seen. Windows end here."""
 
     def __getitem__(self, aggregate: Aggregate) -> float | None:
-        by = aggregate.window.by
-        event = self.event
-        key = getattr(event, by[0]) if len(by) == 1 else tuple([getattr(event, name) for name in by])
-        return self.read(aggregate, key)
+        return self.read(aggregate, aggregate.key_of(self.event))
 
     def read(self, aggregate: Aggregate, key: Any) -> float | None:
         """A window at a key of choice: a value, or a tuple where it is kept by several fields."""

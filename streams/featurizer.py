@@ -28,6 +28,7 @@ class Featurizer:
         }
         self.as_of: dict[str, AsOfState[Any]] = {stream.topic: AsOfState() for stream in pipeline.references}
         self._names: tuple[str, ...] = ()
+        self._known: frozenset[str] = frozenset()
         self._pick: Any = lambda _: ()
         self._wire()
 
@@ -37,13 +38,12 @@ class Featurizer:
     def observe(self, stream: AnyInput, event: Event, time_ms: int, now_ms: int) -> None:
         """Remember an event of any input, after it was used itself."""
         for aggregate in stream.aggregates:
-            by, field = aggregate.window.by, aggregate.field
+            field = aggregate.field
             value = 1.0 if field is None else getattr(event, field)
             if value is not None:
-                key = getattr(event, by[0]) if len(by) == 1 else tuple([getattr(event, name) for name in by])
                 window = self.windows[aggregate.name]
                 window.advance(now_ms)
-                window.add(time_ms, key, value)
+                window.add(time_ms, aggregate.key_of(event), value)
         if isinstance(stream, Reference):
             self.as_of[stream.topic].put(getattr(event, stream.key), time_ms, event)
 
@@ -65,7 +65,7 @@ class Featurizer:
         if not isinstance(features, dict):
             raise RecordRejected(f"features() gave a {type(features).__name__}, not a dict", reason="feature_type")
         names = self._names
-        if len(features) != len(names) or not features.keys() >= set(names):
+        if features.keys() != self._known:
             names = self._put_in_order(features)
         checked: Features = {}
         for name, value in zip(names, self._pick(features), strict=True):
@@ -92,6 +92,7 @@ class Featurizer:
             if not isinstance(name, str):
                 raise RecordRejected(f"feature {name!r} has no text for a name", reason="feature_type")
         names = self._names = tuple(sorted(features))
+        self._known = frozenset(names)
         self._pick = itemgetter(*names) if len(names) > 1 else lambda row: tuple([row[name] for name in names])
         return names
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -57,6 +59,11 @@ class Aggregate:
     window: WindowSpec
     what: Literal["mean", "count", "rate"]
     field: str | None
+
+    @cached_property
+    def key_of(self) -> Callable[[Any], Any]:
+        """The window's key in a record: the value of its field, a tuple where it is kept by several."""
+        return attrgetter(*self.window.by)
 
     @cached_property
     def name(self) -> str:
