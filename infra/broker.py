@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -153,9 +153,21 @@ def embedded_broker(folder: Path, port: int | None = None) -> Iterator[str]:
         broker.stop()
 
 
+def new_cluster_id(draw: Callable[[], uuid.UUID] = uuid.uuid4) -> str:
+    """A random id as Kafka writes them. None begins with "-", which Kafka's tools would take for an option.
+
+    >>> ids = iter([uuid.UUID(int=0xF8 << 120), uuid.UUID(int=1)])
+    >>> new_cluster_id(lambda: next(ids))
+    'AAAAAAAAAAAAAAAAAAAAAQ'
+    """
+    while (text := base64.urlsafe_b64encode(draw().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
+
+
 def _format(java: list[str], data: Path) -> None:
     """Write a new cluster's identity: into a folder that gets its name when it is whole."""
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster_id = new_cluster_id()
     with tempfile.TemporaryDirectory(dir=data.parent) as scratch:
         properties, fresh = Path(scratch) / "server.properties", Path(scratch) / "data"
         properties.write_text(server_properties(fresh, PORT_DEFAULT, PORT_DEFAULT + 1))
