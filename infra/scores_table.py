@@ -14,7 +14,13 @@ def scores_table(scores: Sequence[ModelScore], title: str) -> Table:
     """One row a model, one column a score that any of them has. Fits into 80 columns."""
     names = [name for name in ModelScore._fields[3:] if any(getattr(score, name) is not None for score in scores)]
     labels = max((score.n for score in scores), default=0)
-    table = Table(title=f"{title}: {labels:,} labels", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=f"{title}: {labels:,} labels",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for name in ("model", "role"):
         table.add_column(name, no_wrap=True)
     for name in names:

@@ -123,12 +123,10 @@ def features(departure: Departure, now: Context) -> Features:
     projected = delay + usual - 0.5  # beyond the limit, if all goes as usual
     return {
         "dep_delay": min(delay, 4.0),
-        "delay_0_30_min": between(0, delay, 1),  # pieces of a line that bends at 0, 10 and 20 minutes
+        "delay_0_30_min": between(0, delay, 1),  # pieces of a line that bends at 0 and 10 minutes
         "delay_10_40_min": between(0, delay - 1 / 3, 1),
-        "delay_20_60_min": between(0, delay - 2 / 3, 4 / 3),
         "projected": between(-4 / 3, projected, 2),
         "projected_near": between(0, projected + 1 / 3, 2 / 3),
-        "projected_far": between(0, projected - 1 / 3, 1),
         "lost_by_origin": 2 * lately,
         "lost_by_dest": (now[lost_by_dest] or 0.0) / 15,
         "lost_by_plane": (now[lost_by_plane] or 0.0) / 15,
@@ -137,11 +135,8 @@ def features(departure: Departure, now: Context) -> Features:
         "airport_departures": (now[airport_departures] or 0.0) / 20,
         "carrier_delay": min((now[carrier_delay] or 0.0) / 30, 3.0),
         "plane_delay": min((now[plane_delay] or 0.0) / 30, 3.0),
-        "scheduled": departure.scheduled_min / 180,
-        "morning": departure.scheduled_local_hour < 10,
         "evening": departure.scheduled_local_hour >= 17,
         "wind": scaled(sky and sky.wind_mph, 10, 10),
-        "gust": scaled(sky and sky.gust_mph, 0, 25),
         "precip": scaled(sky and sky.precip_in, 0, 0.2),
         "mist": scaled(sky and sky.visibility_mi, 10, -10),
         "pressure": scaled(sky and sky.pressure_mbar, 1_017, 10),
