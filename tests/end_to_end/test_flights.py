@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import msgspec
 import pytest
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from infra.up import Up
 from streams.records import OUTPUTS
@@ -79,18 +81,32 @@ def test_the_backtest_of_what_was_recorded_gives_the_live_rows_bit_for_bit(undis
         assert count == sum(map(len, undisturbed.outputs[name])), f"{name}: each committed record is one row"
 
 
-@pytest.mark.container
-def test_on_a_kafka_in_a_container_everything_is_the_same(undisturbed: Flown, tmp_path: Path) -> None:
-    if not os.environ.get("DOCKER_HOST"):
-        pytest.skip("no Docker-compatible engine: DOCKER_HOST is not set")
+# testcontainers copies its start script into the running container, which may read it half-written and then ends at once.
+@retry(stop=stop_after_attempt(4), retry=retry_if_exception_type(RuntimeError), reraise=True)
+def started_container() -> Any:
+    """Kafka in a container, ready."""
     from testcontainers.community.kafka import KafkaContainer
 
     image = os.environ.get("KAFKA_IMAGE", "confluentinc/cp-kafka:8.1.0")
     kafka = KafkaContainer(image).with_kraft()
     kafka.with_env("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
     kafka.with_env("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
-    with kafka:
+    try:
+        return kafka.start()
+    except RuntimeError:
+        kafka.stop()
+        raise
+
+
+@pytest.mark.container
+def test_on_a_kafka_in_a_container_everything_is_the_same(undisturbed: Flown, tmp_path: Path) -> None:
+    if not os.environ.get("DOCKER_HOST"):
+        pytest.skip("no Docker-compatible engine: DOCKER_HOST is not set")
+    kafka = started_container()
+    try:
         contained = fly(kafka.get_bootstrap_server(), tmp_path, workers=1)
+    finally:
+        kafka.stop()
     for name in OUTPUTS:
         assert contained.outputs[name] == undisturbed.outputs[name], name
     assert contained.states == undisturbed.states
