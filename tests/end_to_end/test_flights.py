@@ -81,7 +81,7 @@ def test_the_backtest_of_what_was_recorded_gives_the_live_rows_bit_for_bit(undis
         assert count == sum(map(len, undisturbed.outputs[name])), f"{name}: each committed record is one row"
 
 
-# testcontainers copies its start script into the running container, which may read it half-written and then ends at once.
+# testcontainers copies its start script into the running container, which may read it half-written and end at once.
 @retry(stop=stop_after_attempt(4), retry=retry_if_exception_type(RuntimeError), reraise=True)
 def started_container() -> Any:
     """Kafka in a container, ready."""
