@@ -82,7 +82,7 @@ def test_the_backtest_of_what_was_recorded_gives_the_live_rows_bit_for_bit(undis
 
 
 # testcontainers copies its start script into the running container, which may read it half-written and end at once.
-@retry(stop=stop_after_attempt(4), retry=retry_if_exception_type(RuntimeError), reraise=True)
+@retry(stop=stop_after_attempt(4), retry=retry_if_exception_type((RuntimeError, OSError)), reraise=True)
 def started_container() -> Any:
     """Kafka in a container, ready."""
     from testcontainers.community.kafka import KafkaContainer
@@ -93,7 +93,7 @@ def started_container() -> Any:
     kafka.with_env("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
     try:
         return kafka.start()
-    except RuntimeError:
+    except (RuntimeError, OSError):
         kafka.stop()
         raise
 
