@@ -12,10 +12,14 @@ One thread, no waiting: what Kafka would wait for (an open transaction of anothe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from streams.errors import BrokerUnreachable, CheckpointCorrupt, Fenced
 from streams.ports import Assignment, Fetched, Record
+
+T = TypeVar("T")
 
 
 class Crash(BaseException):
@@ -51,6 +55,7 @@ class Cluster:
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     members: dict[str, MemoryLog] = field(default_factory=dict)
     generation: int = 0
+    ids: dict[str, str] = field(default_factory=dict)
     on: Callable[[str], None] = ignore
     """Called before and after every operation of a worker: "before commit", "after commit", …"""
 
@@ -259,6 +264,9 @@ class MemoryLog:
     def beginning_offset(self, topic: str, partition: int) -> int:
         return 0
 
+    def topic_id(self, topic: str) -> str:
+        return self.cluster.ids.get(topic, f"id of {topic}")
+
     def lag(self, topic: str, partition: int, next_offset: int) -> int | None:
         if (topic, partition) not in self._ends:
             return None
@@ -285,7 +293,7 @@ class MemoryBlobs:
 
     def put(self, name: str, blob: bytes) -> None:
         self.on("before put")
-        self.blobs.setdefault(name, blob)
+        self.blobs[name] = blob
         self.on("after put")
 
     def get(self, name: str) -> bytes:
@@ -298,3 +306,31 @@ class MemoryBlobs:
 
     def delete(self, name: str) -> None:
         self.blobs.pop(name, None)
+
+
+class AtOnce:
+    """Work in the background that is done by the time it is asked for."""
+
+    def submit(self, work: Callable[[], T], /) -> Future[T]:
+        future = Future[T]()
+        try:
+            future.set_result(work())
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@dataclass
+class MemoryAttempts:
+    """Attempts that outlive a worker."""
+
+    attempts: dict[int, bytes] = field(default_factory=dict)
+
+    def load(self, partition: int) -> bytes | None:
+        return self.attempts.get(partition)
+
+    def save(self, partition: int, attempt: bytes) -> None:
+        self.attempts[partition] = attempt
+
+    def clear(self, partition: int) -> None:
+        self.attempts.pop(partition, None)

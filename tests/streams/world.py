@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streams.pipeline import Pipeline
-from streams.ports import Record
+from streams.ports import Attempts, Background, Record
 from streams.records import OUTPUTS
 from streams.worker import Worker
-from tests.streams.memory_log import Cluster, Crash, MemoryBlobs, MemoryLog
+from tests.streams.memory_log import AtOnce, Cluster, Crash, MemoryAttempts, MemoryBlobs, MemoryLog
 
 KEY = b"our key"
 TURN_S = 0.3
@@ -40,6 +40,8 @@ class World:
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     now_s: float = 0.0
     telemetry: Quiet = field(default_factory=Quiet)
+    background: Background = field(default_factory=AtOnce)
+    attempts: Attempts = field(default_factory=MemoryAttempts)
 
     def __post_init__(self) -> None:
         for topic, partitions in self.pipeline.topics.items():
@@ -66,7 +68,8 @@ class World:
     def new_worker(self, name: str = "a", pipeline: Pipeline | None = None, key: bytes = KEY) -> Worker:
         """A worker that has yet to ``run``."""
         log, clock = MemoryLog(self.cluster, name), lambda: self.now_s
-        return Worker(pipeline or self.pipeline, log, self.blobs, key, self.telemetry, clock, wall=lambda: 0.0)
+        outside = self.telemetry, clock, lambda: 0.0, self.background, self.attempts
+        return Worker(pipeline or self.pipeline, log, self.blobs, key, *outside)
 
     def turn(self, worker: Worker) -> None:
         worker.turn()

@@ -1,0 +1,109 @@
+"""Which record kills the process? Found by trying a batch again, then its records one by one. Decides; does no I/O.
+
+    batch dies, dies again ──▶ careful: a record a batch ──▶ a record dies, dies again ──▶ skipped, rejected
+                                   └── none died, the batch's end is reached ──▶ batches again
+
+Only a death *within* a step counts: the attempt is noted before it and forgotten after it. How a stream is cut into
+batches changes no output, so being careful is not seen from outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from streams.batch import Batch, Range
+from streams.errors import RecordRejected
+from streams.ports import Attempts
+
+TRIES = 2
+"""Deaths of the same batch before it is taken record by record; deaths of a record before it is skipped."""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A step that was begun: the batch's number and ranges, how often now, and where being careful ends."""
+
+    sequence: int
+    ranges: tuple[Range, ...]
+    tries: int
+    careful_until: tuple[int, ...] | None = None
+
+
+@dataclass(slots=True)
+class Caution:
+    """One task's memory of steps that did not return.
+
+    Examples
+    --------
+    >>> kept = {}
+    >>> class Kept:
+    ...     load = lambda _, partition: kept.get(partition)
+    ...     save = lambda _, partition, attempt: kept.update({partition: attempt})
+    ...     clear = lambda _, partition: kept.pop(partition)
+    >>> batch = Batch(((0, 5),), [])
+    >>> for _ in range(2):  # begun twice, never done: the process died
+    ...     Caution.after_restart(Kept(), 0, sequence=7).begin(7, batch)
+    >>> Caution.after_restart(Kept(), 0, sequence=7).records_max((0,), 1_000)
+    1
+    """
+
+    store: Attempts
+    partition: int
+    last: Attempt | None = None
+    careful_until: tuple[int, ...] | None = None
+
+    @classmethod
+    def after_restart(cls, store: Attempts, partition: int, sequence: int) -> Caution:
+        """What is known when a task comes back whose next batch has this number."""
+        raw = store.load(partition)
+        try:
+            last = msgspec.json.decode(raw, type=Attempt) if raw else None
+        except msgspec.MsgspecError:  # torn by a power cut: then the process did not die of a record
+            last = None
+        if last is None or last.sequence != sequence:
+            return cls(store, partition)
+        careful = last.careful_until
+        if careful is None and last.tries >= TRIES:
+            careful = tuple(next_offset for _, next_offset in last.ranges)
+        return cls(store, partition, last, careful)
+
+    def records_max(self, positions: tuple[int, ...], usual: int) -> int:
+        """How many records the next batch may have, from these positions."""
+        if self.careful_until is None:
+            return usual
+        if all(position >= until for position, until in zip(positions, self.careful_until, strict=True)):
+            self.careful_until = None
+            return usual
+        return 1
+
+    def verdict(self, sequence: int, batch: Batch) -> Literal["try", "skip"]:
+        """Whether the one record of this batch has killed the process often enough."""
+        last = self.last
+        same = last is not None and last.sequence == sequence and last.ranges == batch.ranges
+        one = self.careful_until is not None and len(batch.records) == 1
+        return "skip" if one and same and last is not None and last.tries >= TRIES else "try"
+
+    def begin(self, sequence: int, batch: Batch) -> None:
+        """Note that this batch is stepped over now."""
+        last, careful = self.last, self.careful_until is not None
+        again = (
+            last is not None
+            and last.sequence == sequence
+            and (last.careful_until is not None) == careful
+            and (not careful or last.ranges == batch.ranges)
+        )
+        tries = last.tries + 1 if again and last is not None else 1
+        self.last = Attempt(sequence, batch.ranges, tries, self.careful_until)
+        self.store.save(self.partition, msgspec.json.encode(self.last))
+
+    def done(self) -> None:
+        """The step returned."""
+        self.last = None
+        self.store.clear(self.partition)
+
+
+def deadly(record_tries: int = TRIES) -> RecordRejected:
+    """Why such a record is rejected."""
+    return RecordRejected(f"the process died of it {record_tries} times in a row", reason="crashed_the_worker")
