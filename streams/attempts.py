@@ -9,25 +9,29 @@ batches changes no output, so being careful is not seen from outside.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
-from streams.batch import Batch, Range
+from streams.batch import Batch
 from streams.errors import RecordRejected
-from streams.ports import Attempts
+from streams.ports import Attempts, Record
 
 TRIES = 2
 """Deaths of the same batch before it is taken record by record; deaths of a record before it is skipped."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A step that was begun: the batch's number and ranges, how often now, and where being careful ends."""
+    """A step that was begun: how often now, the batch's first record and its ends, where being careful ends.
 
-    sequence: int
-    ranges: tuple[Range, ...]
+    ``first`` is (index of the input, offset): it says which batch it was, for a batch is cut where its inputs stand.
+    """
+
     tries: int
+    first: tuple[int, int]
+    ends: tuple[int, ...]
     careful_until: tuple[int, ...] | None = None
 
 
@@ -42,10 +46,10 @@ class Caution:
     ...     load = lambda _, partition: kept.get(partition)
     ...     save = lambda _, partition, attempt: kept.update({partition: attempt})
     ...     clear = lambda _, partition: kept.pop(partition)
-    >>> batch = Batch(((0, 5),), [])
+    >>> batch = Batch(((0, 5),), [(0, Record(0, 1_000, None, b"{}"))])
     >>> for _ in range(2):  # begun twice, never done: the process died
-    ...     Caution.after_restart(Kept(), 0, sequence=7).begin(7, batch)
-    >>> Caution.after_restart(Kept(), 0, sequence=7).records_max((0,), 1_000)
+    ...     Caution.after_restart(Kept(), 0, positions=(0,)).begin(batch)
+    >>> Caution.after_restart(Kept(), 0, positions=(0,)).records_max((0,), 1_000)
     1
     """
 
@@ -55,18 +59,18 @@ class Caution:
     careful_until: tuple[int, ...] | None = None
 
     @classmethod
-    def after_restart(cls, store: Attempts, partition: int, sequence: int) -> Caution:
-        """What is known when a task comes back whose next batch has this number."""
+    def after_restart(cls, store: Attempts, partition: int, positions: Sequence[int]) -> Caution:
+        """What is known when a task comes back that goes on at these offsets."""
         raw = store.load(partition)
         try:
             last = msgspec.json.decode(raw, type=Attempt) if raw else None
         except msgspec.MsgspecError:  # torn by a power cut: then the process did not die of a record
             last = None
-        if last is None or last.sequence != sequence:
+        if last is None or positions[last.first[0]] > last.first[1]:  # that batch was committed after all
             return cls(store, partition)
         careful = last.careful_until
         if careful is None and last.tries >= TRIES:
-            careful = tuple(next_offset for _, next_offset in last.ranges)
+            careful = last.ends
         return cls(store, partition, last, careful)
 
     def records_max(self, positions: tuple[int, ...], usual: int) -> int:
@@ -78,30 +82,32 @@ class Caution:
             return usual
         return 1
 
-    def verdict(self, sequence: int, batch: Batch) -> Literal["try", "skip"]:
-        """Whether the one record of this batch has killed the process often enough."""
-        last = self.last
-        same = last is not None and last.sequence == sequence and last.ranges == batch.ranges
-        one = self.careful_until is not None and len(batch.records) == 1
-        return "skip" if one and same and last is not None and last.tries >= TRIES else "try"
-
-    def begin(self, sequence: int, batch: Batch) -> None:
-        """Note that this batch is stepped over now."""
+    def _tries(self, batch: Batch) -> int:
+        """How often this batch, or in careful times this record, was begun and not done."""
         last, careful = self.last, self.careful_until is not None
-        again = (
-            last is not None
-            and last.sequence == sequence
-            and (last.careful_until is not None) == careful
-            and (not careful or last.ranges == batch.ranges)
-        )
-        tries = last.tries + 1 if again and last is not None else 1
-        self.last = Attempt(sequence, batch.ranges, tries, self.careful_until)
+        if last is None or last.first != _first(batch) or careful != (last.careful_until is not None):
+            return 0
+        return last.tries
+
+    def verdict(self, batch: Batch) -> Literal["try", "skip"]:
+        """Whether the one record of this batch has killed the process often enough."""
+        return "skip" if self.careful_until is not None and self._tries(batch) >= TRIES else "try"
+
+    def begin(self, batch: Batch) -> None:
+        """Note that this batch is stepped over now."""
+        ends = tuple(next_offset for _, next_offset in batch.ranges)
+        self.last = Attempt(self._tries(batch) + 1, _first(batch), ends, self.careful_until)
         self.store.save(self.partition, msgspec.json.encode(self.last))
 
     def done(self) -> None:
         """The step returned."""
         self.last = None
         self.store.clear(self.partition)
+
+
+def _first(batch: Batch) -> tuple[int, int]:
+    index, record = batch.records[0]
+    return index, record.offset
 
 
 def deadly(record_tries: int = TRIES) -> RecordRejected:

@@ -175,7 +175,8 @@ class Checkpointer:
             self.names.append(saved.name)
             old = self.names[:-KEPT]
             del self.names[:-KEPT]
-            self.store.background.submit(lambda: self._delete(old))
+            if old:
+                self.store.background.submit(lambda: self._delete(old))
             seconds, label = self.store.clock() - pending.started_s, str(self.partition)
             self.store.telemetry.observe("checkpoint_seconds", seconds, task=label)
 

@@ -127,7 +127,11 @@ class Task:
         if self._report.due(now_ms):
             self._close_period(now_ms)
         self._now_ms = now_ms
-        events, labels = self._pending.expire(now_ms)
+        self._expire()
+
+    def _expire(self) -> None:
+        """Let go of what has waited too long, or is too much."""
+        events, labels = self._pending.expire(self._now_ms)
         for event in events:
             self._count_label("expired")
             self._outcome(event, None)
@@ -181,6 +185,8 @@ class Task:
         self._put(said)
         self._pending.add(waiting, self._now_ms)
         self._drifts(drifts, topic, record.offset)
+        if self._pending.overfull:
+            self._expire()
         held = self._pending.take_held(event_id)
         if held is not None:
             self._learn(waiting, LabelFound(held.label, held.label_time_ms, self.pipeline.labels.topic, held.offset))
@@ -198,6 +204,8 @@ class Task:
         if met == "held":
             self._count_label("early")
             self._pending.hold(event_id, held, self._now_ms)
+            if self._pending.overfull:
+                self._expire()
         elif met == "orphan":
             self._orphan(event_id, held)
         else:

@@ -167,10 +167,10 @@ class Worker:
     def _step(self, run: TaskRun, batch: Batch) -> Work:
         started_s = self._clock()
         if batch.records:
-            if run.caution.verdict(run.next_sequence, batch) == "skip":
+            if run.caution.verdict(batch) == "skip":
                 index, record = batch.records[0]
                 batch = replace(batch, skipped={(index, record.offset): deadly()})
-            run.caution.begin(run.next_sequence, batch)
+            run.caution.begin(batch)
             try:
                 step = run.task.step(batch)
             except ModelFailed as failed:
@@ -269,7 +269,7 @@ class Worker:
             last,
             positions,
             checkpoints,
-            Caution.after_restart(self._attempts, partition, last.sequence + 1 if last else 0),
+            Caution.after_restart(self._attempts, partition, positions),
             topic_ids,
             active_s=[self._clock()] * len(self._topics),
         )

@@ -56,6 +56,7 @@ class Cluster:
     members: dict[str, MemoryLog] = field(default_factory=dict)
     generation: int = 0
     ids: dict[str, str] = field(default_factory=dict)
+    beginnings: dict[tuple[str, int], int] = field(default_factory=dict)
     on: Callable[[str], None] = ignore
     """Called before and after every operation of a worker: "before commit", "after commit", …"""
 
@@ -262,7 +263,7 @@ class MemoryLog:
         return end
 
     def beginning_offset(self, topic: str, partition: int) -> int:
-        return 0
+        return self.cluster.beginnings.get((topic, partition), 0)
 
     def topic_id(self, topic: str) -> str:
         return self.cluster.ids.get(topic, f"id of {topic}")

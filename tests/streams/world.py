@@ -18,14 +18,16 @@ TURNS_MAX = 2_000
 
 
 class Quiet:
-    """Telemetry that adds up what it is told."""
+    """Telemetry that adds up what it is told, and keeps the newest of each gauge by name and topic."""
 
     def __init__(self) -> None:
         self.counts: dict[str, float] = {}
+        self.gauges: dict[tuple[str, str], float] = {}
 
     def observe(self, name: str, value: float, **labels: str) -> None: ...
 
-    def gauge(self, name: str, value: float, **labels: str) -> None: ...
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        self.gauges[name, labels.get("topic", "")] = value
 
     def count(self, name: str, amount: float, **labels: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + amount
