@@ -17,7 +17,7 @@ import msgspec
 
 from streams.batch import Batch
 from streams.errors import RecordRejected
-from streams.ports import Attempts, Record
+from streams.ports import Attempts
 
 TRIES = 2
 """Deaths of the same batch before it is taken record by record; deaths of a record before it is skipped."""
@@ -41,6 +41,7 @@ class Caution:
 
     Examples
     --------
+    >>> from streams.ports import Record
     >>> kept = {}
     >>> class Kept:
     ...     load = lambda _, partition: kept.get(partition)
