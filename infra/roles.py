@@ -54,6 +54,11 @@ def data_folder(settings: Settings, pipeline: str) -> Path:
     return settings.home / pipeline
 
 
+def checkpoint_store(settings: Settings, pipeline: Pipeline) -> FolderBlobStore:
+    """Where a pipeline's checkpoints lie."""
+    return FolderBlobStore.at(settings.checkpoints or data_folder(settings, pipeline.name) / "checkpoints")
+
+
 def _serve(telemetry: PrometheusTelemetry, port: int | None, role: str) -> None:
     if port is not None:
         _console.print(f"{role}: metrics at http://127.0.0.1:{telemetry.serve(port)}/metrics", style="dim")
@@ -75,7 +80,7 @@ def run_worker(
     key = settings.signing_key_bytes()
     gc.set_threshold(*GC_THRESHOLDS)
     with only_one(folder, f"worker {worker_id}"), ThreadPoolExecutor(1) as background, Recovering() as bars:
-        store = FolderBlobStore.at(settings.checkpoints or folder / "checkpoints")
+        store = checkpoint_store(settings, pipeline)
         attempts = FolderAttempts(folder / "attempts" / worker_id)
         failures = 0
         while not stop():

@@ -217,7 +217,7 @@ class Checkpointer:
                 self.partition,
                 len(frozen),
                 self.pipeline.state_bytes_max,
-                ", ".join(f"{name} {size}" for name, size in _sizes(task.state())[:3]),
+                ", ".join(f"{name} {size}" for name, size in sizes(task.state())[:3]),
             )
         return frozen
 
@@ -231,7 +231,7 @@ class Checkpointer:
         _log.warning("task %d goes on without a checkpoint until its replay span is full: %s", self.partition, error)
 
 
-def _sizes(state: dict[str, Any]) -> list[tuple[str, int]]:
+def sizes(state: dict[str, Any]) -> list[tuple[str, int]]:
     """The parts of a state with their pickled sizes, the largest first."""
     parts = {name: part for name, part in state.items() if name != "panel"}
     parts |= {f"model {name}": model for name, model in state["panel"]["models"].items()}
