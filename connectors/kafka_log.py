@@ -8,6 +8,7 @@ a worker which lost its partitions is fenced. Rebalances are eager: all partitio
 
 from __future__ import annotations
 
+import faulthandler
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -24,6 +25,9 @@ TRANSACTION_TIMEOUT_MS = 15_000
 
 OPEN_TRANSACTION_DEADLINE_S = 90.0
 """How long to wait for others' open transactions; a client's default timeout for one is 60 s."""
+
+HANGS_AFTER_S = 2 * REQUEST_TIMEOUT_S
+"""A transaction's call that has not returned by then never will."""
 
 _CONSUMER = {
     "enable.partition.eof": True,
@@ -100,7 +104,8 @@ class KafkaLog:
         self._reassigned = False
         self._close_readers()
         with translated("consumer"):
-            messages = self._consumer.consume(1, timeout_s)
+            first = self._consumer.poll(timeout_s)  # serves callbacks too; consume() does not tell of fatal errors
+            messages = [] if first is None else [first]
             if messages and records_max > 1:
                 messages += self._consumer.consume(records_max - 1, 0)
         if self._failure:
@@ -270,13 +275,24 @@ class KafkaLog:
     def _settle(self, where: str, call: Callable[..., None], *args: Any) -> None:
         """A transaction's call, repeated while that is safe. When time is up nobody knows what became of it."""
         try:
-            retry(where, call, *args)
+            retry(where, _bounded, call, *args)
         except BrokerUnreachable as error:
             raise OutcomeUnknown(error.what, where=where, remedy="state is rebuilt from the journal") from error
 
     def _close_readers(self) -> None:
         while self._readers:
             self._readers.popitem()[1].close()
+
+
+def _bounded(call: Callable[..., None], *args: Any) -> None:
+    """End the process if this call never returns: librdkafka's ``send_offsets_to_transaction`` ignores its timeout
+    while the group's coordinator is away (librdkafka#5456). A crash leaves no trace, and the supervisor starts anew.
+    """
+    faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True, file=2)  # 2: standard error
+    try:
+        call(*args)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _co_partitioned(given: list[TopicPartition]) -> list[int]:

@@ -7,8 +7,8 @@ import time
 
 
 def log_to_stderr() -> None:
-    """Configure logging for this process. The Kafka client's own log is shown from warnings on."""
+    """Configure logging for this process. The Kafka clients repeat themselves: what matters reaches us as errors."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)sZ %(levelname)s %(name)s: %(message)s", force=True)
     logging.Formatter.converter = time.gmtime
     for name in ("kafka", "riverrun.kafka"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -173,35 +173,27 @@ class Checkpointer:
             self.span, self.pending, self.failures = self.span.less(pending.span), None, 0
             self.inline = pending.blob.result().size <= self.pipeline.inline_bytes_max
             self.names.append(saved.name)
-            old = self.names[:-KEPT]
             del self.names[:-KEPT]
-            if old:
-                self.store.background.submit(lambda: self._delete(old))
+            kept = list(self.names)
+            self.store.background.submit(lambda: self._collect(kept))
             seconds, label = self.store.clock() - pending.started_s, str(self.partition)
             self.store.telemetry.observe("checkpoint_seconds", seconds, task=label)
 
-    def collect_orphans(self) -> None:
-        """Delete this task's blobs that the journal does not know: written, and then the process died.
+    def _collect(self, kept: list[str]) -> None:
+        """Delete this task's blobs that are older than the newest of these and not among them.
 
-        Only while none is being written, which the journal does not know either.
+        They are what these replaced, and orphans: written, and then the process died before the journal named them. A
+        newer one may be being written, or be a successor's, if we were stopped for so long that there is one.
         """
-        assert self.pending is None
+        newest = BlobName.parse(kept[-1])
+        assert newest is not None, "we named it"
         try:
-            ours = [
-                name for name in self.store.blobs.names() if (it := BlobName.parse(name)) and it.task == self.partition
-            ]
+            for name in self.store.blobs.names():
+                it = BlobName.parse(name)
+                if it and it.task == self.partition and it.sequence < newest.sequence and name not in kept:
+                    self.store.blobs.delete(name)
         except StoreUnavailable as error:
-            _log.warning("task %d: orphaned checkpoints stay: %s", self.partition, error)
-            return
-        self._delete([name for name in ours if name not in self.names])
-
-    def _delete(self, names: list[str]) -> None:
-        """One that cannot be deleted now is an orphan that the next recovery collects."""
-        try:
-            for name in names:
-                self.store.blobs.delete(name)
-        except StoreUnavailable as error:
-            _log.warning("task %d: old checkpoints stay: %s", self.partition, error)
+            _log.warning("task %d: old checkpoints stay for now: %s", self.partition, error)
 
     def _freeze(self, task: Task) -> bytes:
         started_s = self.store.clock()

@@ -13,6 +13,9 @@ from streams.journal import JournalRecord, Saved, Skip
 from streams.outputs import short
 from streams.task import Step, Task
 
+STEP_S_MAX = 2.0
+"""A step should not take longer: how a stream is cut into batches changes no output, only when it comes."""
+
 
 @dataclass(slots=True)
 class TaskRun:
@@ -30,6 +33,7 @@ class TaskRun:
     caution: Caution
     topic_ids: dict[str, str]
     active_s: list[float]
+    records_max: int
     first_s: float | None = None
     paused: set[int] = field(default_factory=set)
 
@@ -52,6 +56,13 @@ class TaskRun:
             for index, active_s in enumerate(self.active_s)
             if self.buffers.at_end(index) and now_s - max(active_s, self.first_s) >= idle_after_s
         }
+
+    def pace(self, records: int, seconds: float, usual: int) -> None:
+        """Let batches shrink while a step takes too long: the group takes a worker that is silent for one that died."""
+        if seconds > STEP_S_MAX:
+            self.records_max = max(1, min(records, self.records_max) // 2)
+        elif seconds < STEP_S_MAX / 4 and self.records_max <= records:
+            self.records_max = min(2 * self.records_max, usual)
 
     def nothing(self) -> Batch:
         """An empty batch, for a journal record that only tells of a checkpoint."""

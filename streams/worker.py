@@ -6,7 +6,8 @@ One turn of the loop, in this order:
 2. cut       a batch a task, in canonical order
 3. step      predict and learn, in memory; small states are sealed
 4. begin     a transaction, after the learning: a slow model cannot time it out
-5. produce   the outputs and a journal record a task, which names the checkpoint that is safe by now
+5. produce   a journal record a task, which names the checkpoint that is safe by now; then the outputs. In this order:
+             should Kafka ever end the transaction half-way (no KIP-890), there is a record to tell of it
 6. offsets   with the group's metadata, which fences a worker that lost its tasks
 7. commit
 8. checkpoint, when due: the state is pickled here, and stored beside the data path
@@ -157,7 +158,7 @@ class Worker:
         if run.checkpoints.full:
             return nothing
         settle = run.buffers.trailing and now_s - max(run.active_s) >= SETTLE_AFTER_S
-        records_max = run.caution.records_max(run.positions, self.pipeline.batch_max)
+        records_max = run.caution.records_max(run.positions, run.records_max)
         batch = run.buffers.cut(records_max, run.idle(now_s, self._idle_after_s), settle)
         for index in [i for i in run.paused if run.buffers.waiting(i) < 2 * self.pipeline.batch_max]:
             run.paused.discard(index)
@@ -180,6 +181,7 @@ class Worker:
         else:
             step = Step()
         seconds = self._clock() - started_s
+        run.pace(len(batch.records), seconds, self.pipeline.batch_max)
         saved = run.checkpoints.finished() or (run.checkpoints.small(run.task) if batch.records else None)
         return Work(run, batch, step, seconds, saved)
 
@@ -190,15 +192,15 @@ class Worker:
         log, offsets = self._log, dict[tuple[str, int], int]()
         records = [each.run.record(each.batch, each.step, self._fingerprint, each.saved) for each in work]
         log.begin()  # 4
-        for each in work:  # 5
+        for each, record in zip(work, records, strict=True):  # 5
+            partition = each.run.task.partition
+            self._produce_journal(partition, record, each.run.task.now_ms)
+            offsets |= {(topic, partition): next_offset for topic, (_, next_offset) in record.ranges.items()}
+        for each in work:
             partition = each.run.task.partition
             topics = {output.name: self.pipeline.topic(output.name) for output in each.step.outputs}
             for name, key, value, timestamp_ms in each.step.outputs:
                 log.produce(topics[name], partition, key, value, timestamp_ms)
-        for each, record in zip(work, records, strict=True):
-            partition = each.run.task.partition
-            self._produce_journal(partition, record, each.run.task.now_ms)
-            offsets |= {(topic, partition): next_offset for topic, (_, next_offset) in record.ranges.items()}
         log.send_offsets(offsets)  # 6
         log.commit()  # 7
         for each, record in zip(work, records, strict=True):
@@ -261,7 +263,6 @@ class Worker:
             positions=tuple(safe.ranges[topic][1] if safe and topic in safe.ranges else 0 for topic in self._topics),
             span=Span(recovered.replayed),
         )
-        checkpoints.collect_orphans()
         return TaskRun(
             recovered.task,
             self._topics,
@@ -272,6 +273,7 @@ class Worker:
             Caution.after_restart(self._attempts, partition, positions),
             topic_ids,
             active_s=[self._clock()] * len(self._topics),
+            records_max=self.pipeline.batch_max,
         )
 
     def revoked(self, partitions: list[int], *, lost: bool) -> None:

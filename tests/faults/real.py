@@ -8,10 +8,11 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -185,9 +186,15 @@ class Real:
         self._send(self.producer(**config), [(what, 0, self.at_ms, value)])
 
     def worker(
-        self, worker_id: str = "1", *, die: str = "", home: Path | None = None, more: Mapping[str, str] = {}
+        self,
+        worker_id: str = "1",
+        *,
+        die: str = "",
+        home: Path | None = None,
+        more: Mapping[str, str] = MappingProxyType({}),
+        arguments: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start a worker. ``die`` names an operation and which one: see dying_worker.py."""
+        """Start a worker. ``die`` names an operation and which one, ``more`` limits: see dying_worker.py."""
         environment = {
             "RIVERRUN_HOME": str(home or self.home),
             "RIVERRUN_BOOTSTRAP_SERVERS": self.servers,
@@ -196,7 +203,18 @@ class Real:
             **more,
         }
         program = "tests.faults.dying_worker" if die or more else "infra.cli"
-        command = [sys.executable, "-W", "error", "-m", program, "worker", str(self.file), "--id", worker_id]
+        command = [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            program,
+            "worker",
+            str(self.file),
+            "--id",
+            worker_id,
+            *arguments,
+        ]
         started = process.spawn(command, name="worker", log=self.log(worker_id), env=environment)
         self.running.append(started)
         return started

@@ -336,3 +336,28 @@ class TestRebalance:
 
 def test_the_crash_is_no_exception_that_code_could_swallow() -> None:
     assert not issubclass(Crash, Exception)
+
+
+def test_batches_shrink_while_a_step_takes_too_long_and_grow_again() -> None:
+    # step takes   0.4 s a record, then 1 ms             batches   200  100 ... 100  200
+    made = world(pipeline=replace(trips.pipeline, batch_max=200), count=1_500)
+    worker = made.worker()
+    slow_s, passed_s = 0.4, 0.0
+    step = Task.step
+
+    def slow(self: Task, batch: Any) -> Any:
+        nonlocal passed_s
+        passed_s += slow_s * len(batch.records)
+        return step(self, batch)
+
+    worker._clock = lambda: made.now_s + passed_s
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Task, "step", slow)
+        sizes = []
+        while not made.done:
+            made.turn(worker)
+            sizes.append(worker.runs[0].records_max if worker.runs else 200)
+            slow_s = 0.4 if len(sizes) < 4 else 0.001
+    assert min(sizes) <= 50
+    assert sizes[-1] > min(sizes)
+    assert made.outputs() == wanted(made)

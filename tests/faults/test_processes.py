@@ -1,0 +1,127 @@
+"""Rows 10, 11, 13, 14 and 34: brokers and workers that die, freeze, come and go, or are there twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.broker import EmbeddedBroker
+from tests.faults.real import Real, killed
+
+pytestmark = pytest.mark.broker
+
+
+def test_a_broker_that_is_killed_is_waited_for_and_nothing_acknowledged_is_lost(
+    real: Callable[..., Real], tmp_path: Path
+) -> None:
+    broker = EmbeddedBroker(tmp_path / "broker", port=0)
+    state = broker.start()
+    again = EmbeddedBroker(tmp_path / "broker", port=state.port)
+    try:
+        made = real(servers=state.bootstrap_servers)
+        made.publish(400)
+        worker = made.worker()
+        made.until(lambda: made.outputs()["outcomes"])
+        os.kill(state.pid, signal.SIGKILL)
+        again.start()
+        made.publish(400)
+        made.close()
+        made.until_done()
+        assert worker.poll() is None, "it is the same process"
+        made.check()
+        made.stop()
+    finally:
+        again.stop()
+
+
+def test_a_worker_that_was_stopped_in_a_transaction_is_fenced_when_it_wakes(real: Callable[..., Real]) -> None:
+    # worker 1   … produce │ SIGSTOP ........................... SIGCONT │ commit: fenced, ends
+    # worker 2             │ after the session timeout: all to the end   │
+    made = real()
+    made.publish(800)
+    made.close()
+    zombie = made.worker("1", die="before commit 6 stop")
+    made.until(lambda: Path(f"/proc/{zombie.pid}/stat").read_text().split()[2] == "T")
+    before = made.outputs()
+    made.worker("2")
+    made.until_done()
+    done = made.outputs()
+    assert done != before
+    os.kill(zombie.pid, signal.SIGCONT)
+    assert zombie.wait(60) == 2
+    assert "remedy: none is needed: another process has the work" in made.log("1").read_text()
+    assert made.outputs() == done, "it has committed nothing"
+    made.check()
+
+
+def test_learning_slower_than_the_transaction_timeout_fails_no_transaction(real: Callable[..., Real]) -> None:
+    made = real(effect="time.sleep(0.05)", imports="import time")
+    made.publish(100)
+    made.close()
+    worker = made.worker(more={"RIVERRUN_TEST_TRANSACTION_TIMEOUT_MS": "1000"})  # a batch takes 1.3 s and more
+    made.until_done()
+    assert worker.poll() is None
+    assert "rebuilds its tasks" not in made.log().read_text()
+    made.check()
+
+
+def test_workers_from_1_to_4_to_1_under_load_with_a_quick_restart_that_moves_nothing(real: Callable[..., Real]) -> None:
+    made = real(partitions=4)
+    made.publish(800)
+    workers = {"1": made.worker("1")}
+    made.until(lambda: made.outputs()["outcomes"])
+    for worker_id in "234":
+        workers[worker_id] = made.worker(worker_id)
+    made.until(lambda: all("is back" in made.log(worker_id).read_text() for worker_id in "234"))
+    made.publish(800, seed=2)
+    made.until(lambda: made.lag() < 500)
+    backs = {worker_id: made.log(worker_id).read_text().count("is back") for worker_id in "1234"}
+    killed(workers["3"])
+    workers["3"] = made.worker("3")
+    made.until(lambda: made.log("3").read_text().count("is back") > backs["3"])
+    for worker_id in "124":
+        assert made.log(worker_id).read_text().count("is back") == backs[worker_id], "a quick restart moves nothing"
+    made.publish(800, seed=3)
+    killed(workers["2"])
+    for worker_id in "34":
+        workers[worker_id].terminate()
+        assert workers[worker_id].wait(30) == 0
+    made.close()
+    made.until_done()
+    made.check()
+
+
+def test_the_same_worker_started_twice_here_is_refused(real: Callable[..., Real]) -> None:
+    made = real()
+    made.publish(200)
+    made.close()
+    first = made.worker("1")
+    made.until(lambda: made.outputs()["outcomes"])
+    second = made.worker("1")
+    assert second.wait(30) == 2
+    assert f"worker 1 runs here already, as process {first.pid}" in made.log().read_text()
+    made.until_done()
+    made.check()
+
+
+def test_the_same_worker_started_on_two_machines_takes_over_and_nothing_is_doubled(
+    real: Callable[..., Real], tmp_path: Path
+) -> None:
+    made = real(options="checkpoint_every=400")  # small states: in the journal, for both machines
+    made.publish(400)
+    first = made.worker("1")
+    made.until(lambda: made.outputs()["outcomes"])
+    other = tmp_path / "other machine"
+    other.mkdir()
+    (other / "signing.key").write_bytes((made.home / "signing.key").read_bytes())
+    (other / "signing.key").chmod(0o600)
+    made.worker("1", home=other)
+    assert first.wait(60) == 2, "fenced"
+    made.publish(400)
+    made.close()
+    made.until_done()
+    made.check()
