@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streams import checkpoint
 from streams.errors import CheckpointCorrupt
-from tests.streams.memory_log import MemoryBlobs
+from tests.sim.disk import MemoryBlobs
 
 KEY = b"our key"
 exploded: list[str] = []

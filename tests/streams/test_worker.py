@@ -14,10 +14,11 @@ from streams.errors import Fenced, OutcomeUnknown
 from streams.pipeline import Pipeline
 from streams.ports import Output
 from streams.task import Task
+from tests.sim.cluster import Crash
+from tests.sim.memory_log import MemoryLog
+from tests.sim.world import World
 from tests.streams import kit
-from tests.streams.memory_log import Crash, MemoryLog
 from tests.streams.pipelines import trips
-from tests.streams.world import World
 
 
 def world(seed: int = 1, pipeline: Pipeline = trips.pipeline, count: int = 60) -> World:

@@ -10,7 +10,9 @@ from streams.pipeline import Pipeline
 from streams.ports import Record
 from streams.records import OUTPUTS
 from streams.worker import Worker
-from tests.streams.memory_log import Cluster, Crash, MemoryBlobs, MemoryLog
+from tests.sim.cluster import Cluster, Crash
+from tests.sim.disk import MemoryBlobs
+from tests.sim.memory_log import MemoryLog
 
 KEY = b"our key"
 TURN_S = 0.3
@@ -38,12 +40,20 @@ class World:
     pipeline: Pipeline
     cluster: Cluster = field(default_factory=Cluster)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
-    now_s: float = 0.0
     telemetry: Quiet = field(default_factory=Quiet)
 
     def __post_init__(self) -> None:
         for topic, partitions in self.pipeline.topics.items():
             self.cluster.create(topic, partitions)
+
+    @property
+    def now_s(self) -> float:
+        """Seconds: there is one clock, the cluster's."""
+        return self.cluster.now_s
+
+    @now_s.setter
+    def now_s(self, now_s: float) -> None:
+        self.cluster.now_s = now_s
 
     def put(self, inputs: Sequence[Sequence[Record]], partition: int = 0) -> None:
         """Publish records of each input, some in transactions of several, some between aborted ones."""
@@ -65,7 +75,12 @@ class World:
 
     def new_worker(self, name: str = "a", pipeline: Pipeline | None = None, key: bytes = KEY) -> Worker:
         """A worker that has yet to ``run``."""
-        log, clock = MemoryLog(self.cluster, name), lambda: self.now_s
+        log = MemoryLog(self.cluster, name)
+        return self.worker_on(log, pipeline, key)
+
+    def worker_on(self, log: MemoryLog, pipeline: Pipeline | None = None, key: bytes = KEY) -> Worker:
+        """The one place where tests make a worker."""
+        clock = lambda: self.cluster.now_s  # noqa: E731 - one clock for all
         return Worker(pipeline or self.pipeline, log, self.blobs, key, self.telemetry, clock, wall=lambda: 0.0)
 
     def turn(self, worker: Worker) -> None:

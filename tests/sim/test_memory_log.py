@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.contracts.log_contract import LogContract
-from tests.streams.memory_log import Cluster, MemoryLog
+from tests.sim.cluster import Cluster
+from tests.sim.memory_log import MemoryLog
 
 
 class MemoryKit:
