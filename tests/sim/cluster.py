@@ -126,6 +126,10 @@ class Cluster:
         entries = self.topics[topic][partition][start : stable if end is None else min(end, stable)]
         return [entry.record for entry in entries if entry.record and entry.transaction.state == "committed"]
 
+    def open_elsewhere(self) -> bool:
+        """Whether a transaction is open that is no worker's."""
+        return len(self._open) > sum(producer.open is not None for producer in self.producers.values())
+
     # The coordinator of transactions
 
     def init(self, transactional_id: str) -> int:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from streams.errors import CheckpointCorrupt
 from tests.sim.cluster import Crash, ignore
+
+
+def disk_error(code: int) -> Exception:
+    """What a store raises when the disk does not do what it should: ENOSPC, EIO, …"""
+    return OSError(code, os.strerror(code))
 
 
 class TornWrite(Crash):

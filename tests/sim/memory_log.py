@@ -28,7 +28,7 @@ class MemoryLog:
         self.paused: set[tuple[str, int]] = set()
         self._topics: list[str] = []
         self._listener: Assignment | None = None
-        self._epoch = 0
+        self.epoch = 0
         self._in_transaction = False
         self._tasks: list[int] = []
         self._ready = self._assigned = 0  # generations: gave up its tasks, got its tasks
@@ -53,7 +53,7 @@ class MemoryLog:
             return
         self._at("before subscribe")
         self._topics, self._listener = topics, listener
-        self._epoch = self.cluster.init(self.worker)
+        self.epoch = self.cluster.init(self.worker)
         self.cluster.join(self)
 
     # The consumer
@@ -146,7 +146,7 @@ class MemoryLog:
         self._at("before produce")
         assert self._in_transaction, "begin first"
         try:
-            transaction = self.cluster.writing(self.worker, self._epoch)
+            transaction = self.cluster.writing(self.worker, self.epoch)
         except Fenced:
             return  # sent in the background: the next call that waits for an answer tells
         self.cluster.append(topic, partition, Record(-1, timestamp_ms, key, value), transaction)
@@ -154,7 +154,7 @@ class MemoryLog:
     def send_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         self._at("before send_offsets")
         assert self._in_transaction, "begin first"
-        transaction = self.cluster.writing(self.worker, self._epoch)
+        transaction = self.cluster.writing(self.worker, self.epoch)
         self._refuse_stranger()
         transaction.offsets |= dict(next_offsets)
         self._at("after send_offsets")
@@ -165,15 +165,15 @@ class MemoryLog:
             raise Fenced("the group has gone on without this member", where=self.worker)
 
     def commit(self) -> None:
-        self._at("before commit")
         assert self._in_transaction, "begin first"
-        self._in_transaction = False
-        self.cluster.finish(self.worker, self._epoch, commit=True)
+        self._in_transaction = False  # whatever the answer is: it is not this worker's to end any more
+        self._at("before commit")
+        self.cluster.finish(self.worker, self.epoch, commit=True)
         self._at("after commit")
 
     def abort(self) -> None:
         self._in_transaction = False
-        self.cluster.finish(self.worker, self._epoch, commit=False)
+        self.cluster.finish(self.worker, self.epoch, commit=False)
 
     # Beside the group
 
