@@ -273,7 +273,7 @@ class Simulation:
                 return bool((names & self.blobs.blobs.keys()) - self.blobs.broken - {name})
         return False
 
-    def _befall(self, fault: Fault) -> None:  # noqa: C901, PLR0912 - a row each
+    def _befall(self, fault: Fault) -> None:
         kind, amount = fault.kind, fault.amount
         process = self._stack[-1] if self._stack else None
         if kind in {"join", "leave", "redeploy"}:
