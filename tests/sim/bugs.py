@@ -6,11 +6,11 @@ its ports (streams/ports.py) rather than inside of the worker, so that they outl
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -23,6 +23,7 @@ from streams.errors import OutcomeUnknown
 from streams.ports import Output, Record
 from streams.task import Step, Task
 from streams.worker import Worker
+from tests.sim.cluster import Cluster, Producer
 from tests.sim.disk import MemoryBlobs
 from tests.sim.memory_log import MemoryLog
 from tests.sim.simulation import Simulation
@@ -128,16 +129,10 @@ def fencing_ignored(_: Simulation) -> Iterator[None]:
 
     with (
         patch.object(MemoryLog, "_refuse_stranger", no_check),
-        patch("tests.sim.cluster.Cluster.owned", no_epoch),
-        patch("tests.sim.cluster.Cluster.init", lambda self, name: self.producers.setdefault(name, _idle()).epoch),
+        patch.object(Cluster, "owned", no_epoch),
+        patch.object(Cluster, "init", lambda self, name: self.producers.setdefault(name, Producer()).epoch),
     ):
         yield
-
-
-def _idle() -> Any:
-    from tests.sim.cluster import Producer
-
-    return Producer()
 
 
 @_planted
@@ -150,7 +145,7 @@ def open_transactions_not_waited_for(_: Simulation) -> Iterator[None]:
 @_planted
 def a_late_commit_hits_a_later_transaction(simulation: Simulation) -> Iterator[None]:
     """Kafka's own, without KIP-890: a commit that was on its way ends the transaction that is open when it arrives."""
-    simulation.cluster.checks_epochs = False
+    simulation.cluster.late_commits_are_checked = False
     yield
 
 
@@ -207,6 +202,18 @@ def revoked_tasks_kept(_: Simulation) -> Iterator[None]:
 
 
 # State
+
+
+class EqualToAll(str):
+    """A digest that is whatever it is compared with."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
 
 
 @_planted
@@ -267,27 +274,16 @@ def blobs_not_verified(_: Simulation) -> Iterator[None]:
     """A torn or foreign blob is unpickled: neither its name nor its signature is checked."""
     load = checkpoint.load
 
-    class Any_(str):
-        __hash__ = str.__hash__
-
-        def __eq__(self, other: object) -> bool:
-            return True
-
-        def __ne__(self, other: object) -> bool:
-            return False
-
     def trusting(*args: Any, **more: Any) -> Any:
-        lax = SimpleNamespace(sha256=lambda data: SimpleNamespace(hexdigest=lambda: Any_(_sha256(data))))
+        lax = SimpleNamespace(
+            sha256=lambda data: SimpleNamespace(hexdigest=lambda: EqualToAll(sha256(data).hexdigest()))
+        )
         trusting_hmac = SimpleNamespace(digest=hmac.digest, compare_digest=lambda one, other: True)
         with patch.object(checkpoint, "hashlib", lax), patch.object(checkpoint, "hmac", trusting_hmac):
             return load(*args, **more)
 
     with patch.object(checkpoint, "load", trusting):
         yield
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 # Recovery

@@ -32,6 +32,8 @@ class MemoryBlobs:
     at: str = ""
     """The blob that the operation which is announced is about."""
     broken: set[str] = field(default_factory=set)
+    missed: set[str] = field(default_factory=set)
+    """Asked for and not there, though nobody broke them."""
 
     def put(self, name: str, blob: bytes) -> None:
         self.at = name
@@ -49,6 +51,7 @@ class MemoryBlobs:
         self.at = name
         self.on("before get")
         if name not in self.blobs:
+            self.missed |= {name} - self.broken
             raise CheckpointCorrupt("there is no such blob", where=name)
         return self.blobs[name]
 

@@ -87,6 +87,12 @@ def compare(simulation: Simulation, partition: int, came: Outcome) -> None:
     _check_journal(simulation, partition)
 
 
+def check_blobs(simulation: Simulation) -> None:
+    """Raise Broken if a checkpoint was looked for in vain that no fault had taken away."""
+    if simulation.blobs.missed:
+        raise Broken(f"the journal names blobs that are not there: {sorted(simulation.blobs.missed)}")
+
+
 def _difference(wanted: Rows, came: Rows) -> str:
     place = next((i for i, (one, other) in enumerate(zip(wanted, came, strict=False)) if one != other), None)
     if place is None:

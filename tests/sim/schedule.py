@@ -64,13 +64,15 @@ class Schedule:
     checkpoint_every: int
     workers: int
     restart_turns: int
+    background_turns: int
     history: tuple[Publication, ...]
     faults: tuple[Fault, ...]
 
     def __str__(self) -> str:
         head = (
             f"seed {self.seed}: {self.kind}, {self.partitions} partitions, {self.workers} workers, batches of"
-            f" {self.batch_max}, a checkpoint every {self.checkpoint_every}, restarts after {self.restart_turns} turns"
+            f" {self.batch_max}, a checkpoint every {self.checkpoint_every}, restarts after {self.restart_turns} turns,"
+            f" background work every {self.background_turns} turns"
         )
         return "\n".join([head, *(f"  {each}" for each in (*self.history, *self.faults))])
 
@@ -89,8 +91,8 @@ FAULTS: dict[str, tuple[tuple[str, ...], tuple[float, ...], int]] = {
     "slow": ((*LOOP, "before read"), (20,), 3),  # so many seconds pass, and it is heard of all the time
     "lost answer": (("after commit",), (0,), 3),
     "refused commit": (("before commit",), (0,), 3),
-    "late commit": (("before commit",), (0.2, 2, 9), 3),  # sent, arrives after so many seconds
-    "late commit, crash": (("before commit",), (0.2, 2, 9), 3),
+    "late commit": (("before commit",), (3, 20, 90), 4),  # sent; it arrives after so many operations
+    "late commit, crash": (("before commit",), (3, 20, 90), 4),
     "eviction": (("before send_offsets", "before poll", "before commit"), (0,), 3),
     "unreachable": (("before poll", "before committed", "before end_offset", "before read"), (1, 3), 3),  # so often
     "torn write": (("before put",), (0.0, 0.3, 0.9), 2),  # this share of it is written
@@ -123,6 +125,7 @@ def draw(seed: int) -> Schedule:
         checkpoint_every=chance.choice((4, 8, 16, 30)),
         workers=chance.randint(1, min(partitions + 1, 3)),
         restart_turns=chance.choice((0, 1, 5, 50)),
+        background_turns=chance.choice((1, 1, 3, 10)),
         history=history,
         faults=_faults(chance),
     )

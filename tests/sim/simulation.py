@@ -21,9 +21,11 @@ from unittest.mock import patch
 
 from streams import journal
 from streams import worker as worker_module
+from streams.checkpoint import MAGIC
 from streams.errors import BrokerUnreachable, Fenced, OutcomeUnknown
 from streams.ports import Record
 from streams.worker import Worker
+from tests.sim.background import Background
 from tests.sim.cluster import Crash, Transaction, ignore
 from tests.sim.disk import TornWrite, disk_error
 from tests.sim.memory_log import MemoryLog
@@ -56,7 +58,14 @@ class Process:
     name: str
     log: MemoryLog
     worker: Worker
+    background: Background
     gone: bool = False
+
+    def turn(self, also_background: bool) -> None:
+        """A turn of the loop, and now and then a piece of what it left to the background."""
+        self.worker.turn()
+        if also_background:
+            self.background.turn()
 
 
 @dataclass
@@ -76,6 +85,8 @@ class Simulation:
         self._stack: list[Process] = []
         self._starts: dict[str, int] = {}
         self._counts: Counter[str] = Counter()
+        self._operations = 0
+        self._late: list[tuple[int, str, int]] = []  # commits on their way: at which operation they arrive, whose
         self._faults: defaultdict[str, list[Fault]] = defaultdict(list)
         for fault in plan.faults:
             self._faults[fault.operation].append(fault)
@@ -118,7 +129,7 @@ class Simulation:
             self._start(name)
         for process in list(self.processes.values()):
             if process not in self._stack and not process.gone:
-                self._supervise(process, process.worker.turn)
+                self._supervise(process, lambda p=process: p.turn(self.turn % self.schedule.background_turns == 0))
         self._pass(seconds)
 
     def _second(self) -> None:
@@ -186,8 +197,8 @@ class Simulation:
     # Workers and their supervisor
 
     def _start(self, name: str) -> Process:
-        log = MemoryLog(self.cluster, name)
-        process = self.processes[name] = Process(name, log, self.world.worker_on(log))
+        log, background = MemoryLog(self.cluster, name), Background()
+        process = self.processes[name] = Process(name, log, self.world.worker_on(log, background), background)
         self._supervise(process, lambda: log.subscribe(process.worker._topics, process.worker))
         return process
 
@@ -200,6 +211,7 @@ class Simulation:
             process.log.die()
             self._ended(process, self.schedule.restart_turns)
         except EXPECTED as error:
+            self.fired[f"ended: {type(error).__name__}"] += 1
             self._leave_with(process, error)
             self._ended(process, 0 if isinstance(error, OutcomeUnknown) else self.schedule.restart_turns)
         except Exception as error:
@@ -237,6 +249,10 @@ class Simulation:
 
     def _on(self, operation: str) -> None:
         self._counts[operation] += 1
+        self._operations += 1
+        while self._late and self._late[0][0] <= self._operations:
+            _, name, epoch = self._late.pop(0)
+            self.cluster.arrive(name, epoch)
         for fault in self._faults[operation]:
             if fault.nth <= self._counts[operation] and self._possible(fault):
                 self._faults[operation].remove(fault)
@@ -268,7 +284,7 @@ class Simulation:
         """Whether the task of this checkpoint has another good one: with none left no worker can go on, by design."""
         for partition in range(self.schedule.partitions):
             records = [journal.decode(record.value or b"", "") for record in self.world.journal(partition)]
-            names = {record.checkpoint for record in records}
+            names = {getattr(record.checkpoint, "name", record.checkpoint) for record in records}
             if name in names:
                 return bool((names & self.blobs.blobs.keys()) - self.blobs.broken - {name})
         return False
@@ -292,7 +308,7 @@ class Simulation:
             self.cluster.finish(process.name, process.log.epoch, commit=False)
             raise OutcomeUnknown("the transaction was given up", where=process.name)
         elif kind.startswith("late commit"):
-            self.cluster.late.append((self.world.now_s + amount, process.name, process.log.epoch))
+            self._late.append((self._operations + int(amount), process.name, process.log.epoch))
             if kind.endswith("crash"):
                 raise Crash(str(fault))
             raise OutcomeUnknown("no answer yet", where=process.name)
@@ -347,4 +363,5 @@ class Simulation:
         elif how == 1:
             self.blobs.blobs[name] = blob[: len(blob) // 2]
         elif how == 3:
-            self.blobs.blobs[name] = blob[:22] + bytes(32) + blob[54:]
+            signed = len(MAGIC)
+            self.blobs.blobs[name] = blob[:signed] + bytes(32) + blob[signed + 32 :]

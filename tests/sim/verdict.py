@@ -37,8 +37,11 @@ def judge(schedule: Schedule, bug: str | None = None, tell: Callable[[str], None
         with BUGS[bug](simulation) if bug else nullcontext():
             simulation.run()
             came = [oracle.observed(simulation, partition) for partition in partitions]
+        oracle.check_blobs(simulation)
         for partition in partitions:  # without the bug: the undisturbed run has none
             oracle.compare(simulation, partition, came[partition])
     except (Broken, Exception) as error:  # whatever comes out of a run that should be in peace now
         failure = str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
-    return Verdict(schedule, failure, simulation.fired, simulation.turn)
+    counts = {kind: round(count) for kind, count in simulation.world.telemetry.counts.items() if ": " in kind}
+    fired = simulation.fired + simulation.cluster.seen + Counter(counts)
+    return Verdict(schedule, failure, fired, simulation.turn)

@@ -10,6 +10,7 @@ from streams.pipeline import Pipeline
 from streams.ports import Record
 from streams.records import OUTPUTS
 from streams.worker import Worker
+from tests.sim.background import Background
 from tests.sim.cluster import Cluster, Crash
 from tests.sim.disk import MemoryBlobs
 from tests.sim.memory_log import MemoryLog
@@ -20,7 +21,7 @@ TURNS_MAX = 2_000
 
 
 class Quiet:
-    """Telemetry that adds up what it is told."""
+    """Telemetry that adds up what it is told: "labels", and "labels: early" where an outcome or a reason is given."""
 
     def __init__(self) -> None:
         self.counts: dict[str, float] = {}
@@ -31,6 +32,9 @@ class Quiet:
 
     def count(self, name: str, amount: float, **labels: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + amount
+        for which in labels.keys() & {"outcome", "reason"}:
+            kind = f"{name}: {labels[which]}"
+            self.counts[kind] = self.counts.get(kind, 0) + amount
 
 
 @dataclass
@@ -76,10 +80,12 @@ class World:
     def new_worker(self, name: str = "a", pipeline: Pipeline | None = None, key: bytes = KEY) -> Worker:
         """A worker that has yet to ``run``."""
         log = MemoryLog(self.cluster, name)
-        return self.worker_on(log, pipeline, key)
+        return self.worker_on(log, Background(), pipeline, key)
 
-    def worker_on(self, log: MemoryLog, pipeline: Pipeline | None = None, key: bytes = KEY) -> Worker:
-        """The one place where tests make a worker."""
+    def worker_on(
+        self, log: MemoryLog, background: Background, pipeline: Pipeline | None = None, key: bytes = KEY
+    ) -> Worker:
+        """The one place where tests make a worker. What is left to ``background`` is done when the test says so."""
         clock = lambda: self.cluster.now_s  # noqa: E731 - one clock for all
         return Worker(pipeline or self.pipeline, log, self.blobs, key, self.telemetry, clock, wall=lambda: 0.0)
 
