@@ -10,7 +10,6 @@ import hmac
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -275,11 +274,10 @@ def blobs_not_verified(_: Simulation) -> Iterator[None]:
     load = checkpoint.load
 
     def trusting(*args: Any, **more: Any) -> Any:
-        lax = SimpleNamespace(
-            sha256=lambda data: SimpleNamespace(hexdigest=lambda: EqualToAll(sha256(data).hexdigest()))
-        )
-        trusting_hmac = SimpleNamespace(digest=hmac.digest, compare_digest=lambda one, other: True)
-        with patch.object(checkpoint, "hashlib", lax), patch.object(checkpoint, "hmac", trusting_hmac):
+        digest = SimpleNamespace(hexdigest=EqualToAll)
+        any_name = SimpleNamespace(sha256=lambda data: digest)
+        any_signature = SimpleNamespace(digest=hmac.digest, compare_digest=lambda one, other: True)
+        with patch.object(checkpoint, "hashlib", any_name), patch.object(checkpoint, "hmac", any_signature):
             return load(*args, **more)
 
     with patch.object(checkpoint, "load", trusting):

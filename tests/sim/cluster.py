@@ -152,11 +152,11 @@ class Cluster:
             raise Fenced("the producer's epoch is no longer its own", where=transactional_id)
         return producer
 
-    def writing(self, transactional_id: str, epoch: int) -> Transaction:
+    def writing(self, transactional_id: str, epoch: int, timeout_s: float) -> Transaction:
         """The open transaction of this producer. Its time runs from its first write."""
         producer = self.owned(transactional_id, epoch)
         if producer.open is None:
-            producer.open = self.start(TRANSACTION_TIMEOUT_S)
+            producer.open = self.start(timeout_s)
         return producer.open
 
     def finish(self, transactional_id: str, epoch: int, commit: bool) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from streams.errors import BrokerUnreachable, Fenced
 from streams.ports import Assignment, Fetched, Record
-from tests.sim.cluster import Cluster, Crash
+from tests.sim.cluster import TRANSACTION_TIMEOUT_S, Cluster, Crash, Transaction
 
 WAIT_MAX_S = 90.0
 """How long to wait for others' open transactions, as in connectors/kafka_log.py."""
@@ -20,8 +20,9 @@ WAIT_MAX_S = 90.0
 class MemoryLog:
     """A worker's log on a cluster. The worker's name is its transactional id and its place in the group."""
 
-    def __init__(self, cluster: Cluster, worker: str) -> None:
+    def __init__(self, cluster: Cluster, worker: str, transaction_timeout_s: float = TRANSACTION_TIMEOUT_S) -> None:
         self.cluster, self.worker = cluster, worker
+        self._transaction_timeout_s = transaction_timeout_s
         self.dead = False
         self.heard_s = 0.0
         self.heartbeats_stopped = False  # the process is stopped, or dead
@@ -89,6 +90,8 @@ class MemoryLog:
             if tasks:
                 listener.revoked(tasks, lost=False)
             self._ready = generation
+        if cluster.generation != generation:
+            return []  # while the listener was at work, someone came or went; it may have been this worker
         if any(member._ready != cluster.generation for member in cluster.members.values()):
             return []
         self._assigned = generation
@@ -142,11 +145,14 @@ class MemoryLog:
         self._in_transaction = True
         self._at("after begin")
 
+    def _writing(self) -> Transaction:
+        return self.cluster.writing(self.worker, self.epoch, self._transaction_timeout_s)
+
     def produce(self, topic: str, partition: int, key: bytes | None, value: bytes, timestamp_ms: int) -> None:
         self._at("before produce")
         assert self._in_transaction, "begin first"
         try:
-            transaction = self.cluster.writing(self.worker, self.epoch)
+            transaction = self._writing()
         except Fenced:
             return  # sent in the background: the next call that waits for an answer tells
         self.cluster.append(topic, partition, Record(-1, timestamp_ms, key, value), transaction)
@@ -154,7 +160,7 @@ class MemoryLog:
     def send_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         self._at("before send_offsets")
         assert self._in_transaction, "begin first"
-        transaction = self.cluster.writing(self.worker, self.epoch)
+        transaction = self._writing()
         self._refuse_stranger()
         transaction.offsets |= dict(next_offsets)
         self._at("after send_offsets")

@@ -91,8 +91,8 @@ FAULTS: dict[str, tuple[tuple[str, ...], tuple[float, ...], int]] = {
     "slow": ((*LOOP, "before read"), (20,), 3),  # so many seconds pass, and it is heard of all the time
     "lost answer": (("after commit",), (0,), 3),
     "refused commit": (("before commit",), (0,), 3),
-    "late commit": (("before commit",), (3, 20, 90), 4),  # sent; it arrives after so many operations
-    "late commit, crash": (("before commit",), (3, 20, 90), 4),
+    "late commit": (("before commit",), (4, 15, 25, 35), 4),  # sent; it arrives after so many operations
+    "late commit, crash": (("before commit",), (4, 15, 25, 35), 4),
     "eviction": (("before send_offsets", "before poll", "before commit"), (0,), 3),
     "unreachable": (("before poll", "before committed", "before end_offset", "before read"), (1, 3), 3),  # so often
     "torn write": (("before put",), (0.0, 0.3, 0.9), 2),  # this share of it is written
@@ -142,6 +142,10 @@ def _faults(chance: random.Random) -> tuple[Fault, ...]:
         faults.append(Fault(kind, operation, nth, chance.choice(amounts)))
         if kind in {"crash in recovery", "rot", "unreadable", "offsets expire"}:  # these need a restart to happen to
             faults.append(Fault("crash", chance.choice(LOOP[2:9]), chance.randint(2, 12)))
+        if kind == "late commit":  # to see what it leaves behind if it hits a transaction that is not its own
+            faults.append(
+                Fault("crash", *chance.choice((("before produce", 5 * nth), ("before send_offsets", nth + 1))))
+            )
         if kind == "crash in recovery":
             faults.append(Fault(kind, operation, nth + 1))
     return tuple(faults)

@@ -281,7 +281,9 @@ class Simulation:
         return True
 
     def _spare(self, name: str) -> bool:
-        """Whether the task of this checkpoint has another good one: with none left no worker can go on, by design."""
+        """Whether a checkpoint is good and its task has another: with none left no worker can go on, by design."""
+        if name not in self.blobs.blobs or name in self.blobs.broken:
+            return False
         for partition in range(self.schedule.partitions):
             records = [journal.decode(record.value or b"", "") for record in self.world.journal(partition)]
             names = {getattr(record.checkpoint, "name", record.checkpoint) for record in records}

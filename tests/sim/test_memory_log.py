@@ -20,8 +20,8 @@ class MemoryKit:
         self.cluster.create(name, partitions)
         return name
 
-    def log(self, worker: str) -> MemoryLog:
-        return MemoryLog(self.cluster, worker)
+    def log(self, worker: str, transaction_timeout_s: float = 15.0) -> MemoryLog:
+        return MemoryLog(self.cluster, worker, transaction_timeout_s)
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import pytest
 
 from tests.sim.__main__ import sweep, tell
 from tests.sim.bugs import BUGS
-from tests.sim.schedule import draw
+from tests.sim.schedule import Schedule, draw
 from tests.sim.shrink import shrink
 from tests.sim.test_simulation import SEEDS
 from tests.sim.verdict import Verdict, judge
+
+BADLY_PLANTED = ("NameError", "AttributeError", "TypeError")
 
 
 def found(bug: str) -> Verdict | None:
@@ -21,7 +23,9 @@ def found(bug: str) -> Verdict | None:
 def test_a_planted_bug_is_found_and_its_seed_is_named(bug: str) -> None:
     verdict = found(bug)
     assert verdict is not None, f"{bug} is not found by {SEEDS} seeds"
+    assert verdict.failure is not None
     print(f"{bug}: {verdict.replay}: {verdict.failure}")
+    assert not any(error in verdict.failure for error in BADLY_PLANTED), "it is the plant that is broken"
     assert verdict.replay == f"make sim SEED={verdict.schedule.seed}"
     assert judge(verdict.schedule).failure is None, "without the bug the same schedule is in peace"
 
@@ -31,23 +35,23 @@ def test_there_are_enough_of_them_and_each_says_what_is_wrong() -> None:
     assert all(bug.__doc__ for bug in BUGS.values())
 
 
+def smallest(bug: str) -> Schedule:
+    """The schedule that shows a bug, made small."""
+    verdict = found(bug)
+    assert verdict is not None
+    return shrink(verdict.schedule, lambda schedule: judge(schedule, bug).failure is not None)
+
+
 def test_a_bug_that_needs_no_fault_is_shown_by_a_schedule_without_any() -> None:
-    verdict = found("label-learned-twice")
-    assert verdict is not None
-    smallest = shrink(verdict.schedule, lambda schedule: judge(schedule, "label-learned-twice").failure is not None)
-    assert smallest.faults == ()
-    assert smallest.workers == 1
-    assert len(smallest.history) <= 2
+    small = smallest("label-learned-twice")
+    assert (small.faults, small.workers) == ((), 1)
+    assert len(small.history) <= 2
 
 
-def test_a_bug_that_needs_a_crash_is_shown_by_few_faults() -> None:
-    verdict = found("outputs-after-the-commit")
-    assert verdict is not None
-    smallest = shrink(
-        verdict.schedule, lambda schedule: judge(schedule, "outputs-after-the-commit").failure is not None
-    )
-    assert len(smallest.faults) <= 1
-    assert judge(smallest, "outputs-after-the-commit").failure is not None
+def test_a_bug_that_needs_a_crash_is_shown_by_one() -> None:
+    small = smallest("outputs-after-the-commit")
+    assert len(small.faults) == 1
+    assert judge(small, "outputs-after-the-commit").failure is not None
 
 
 def test_the_command_tells_the_seed_and_the_smallest_schedule(capsys: pytest.CaptureFixture[str]) -> None:

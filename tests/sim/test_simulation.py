@@ -11,7 +11,6 @@ from functools import cache
 
 import pytest
 
-from tests.sim.cluster import Entry
 from tests.sim.schedule import FAULTS, Schedule, draw
 from tests.sim.shrink import shrink
 from tests.sim.simulation import Simulation
@@ -89,23 +88,24 @@ def test_a_worker_that_nothing_happens_to_commits_what_stepping_by_hand_gives(se
     assert not verdict.fired.keys() & FAULTS.keys()
 
 
-def ran(seed: int) -> tuple[list[str], dict[str, list[list[Entry]]], int]:
+def ran(seed: int) -> tuple[list[str], dict[str, list[list[tuple[object, str]]]], int]:
+    """All that was told and written. (But for the journal: pickles, and so the names of blobs, may differ.)"""
     told: list[str] = []
     simulation = Simulation(draw(seed), told.append)
     simulation.run()
-    return told, simulation.cluster.topics, simulation.turn
+    topics = {
+        topic: [[(entry.record, entry.transaction.state) for entry in entries] for entries in partitions]
+        for topic, partitions in simulation.cluster.topics.items()
+        if not topic.endswith(".journal")
+    }
+    return told, topics, simulation.turn
 
 
 @pytest.mark.parametrize("seed", [1, 6, 17])
 def test_a_seed_is_the_same_run_every_time(seed: int) -> None:
-    told, topics, turns = ran(seed)
-    told_again, topics_again, turns_again = ran(seed)
-    assert (told, turns) == (told_again, turns_again)
-    assert told
-    for topic, partitions in topics.items():
-        for entries, again in zip(partitions, topics_again[topic], strict=True):
-            assert [entry.record for entry in entries] == [entry.record for entry in again]
-            assert [entry.transaction.state for entry in entries] == [entry.transaction.state for entry in again]
+    once = ran(seed)
+    assert once[0], "something went wrong in it"
+    assert ran(seed) == once
 
 
 def test_the_command_replays_a_seed_in_whatever_process() -> None:
