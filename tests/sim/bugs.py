@@ -20,6 +20,7 @@ from streams import worker as worker_module
 from streams.batch import Batch, InputBuffers
 from streams.errors import OutcomeUnknown
 from streams.ports import Output, Record
+from streams.recovery import recover
 from streams.task import Step, Task
 from streams.worker import Worker
 from tests.sim.cluster import Cluster, Producer
@@ -289,7 +290,7 @@ def blobs_not_verified(_: Simulation) -> Iterator[None]:
 
 def _recovering(after: Callable[[Any, MemoryLog, list[Output], list[Any]], None]) -> AbstractContextManager[None]:
     """Call ``after`` with what recovery gave, its log, the outputs it discarded and the state before its last batch."""
-    recover, step = worker_module.recover, Task.step
+    step = Task.step
 
     def recover_and(*args: Any, **more: Any) -> Any:
         discarded: list[Output] = []
@@ -319,8 +320,9 @@ def recovery_puts_out_again(_: Simulation) -> Iterator[None]:
     def put_out(recovered: Any, log: MemoryLog, discarded: list[Output], states: list[Any]) -> None:
         if discarded:
             log.begin()
-            for name, *row in discarded:
-                log.produce(recovered.task.pipeline.topic(name), recovered.task.partition, *row)
+            for name, key, value, timestamp_ms in discarded:
+                topic = recovered.task.pipeline.topic(name)
+                log.produce(topic, recovered.task.partition, key, value, timestamp_ms)
             log.commit()
 
     with _recovering(put_out):

@@ -26,8 +26,13 @@ KINDS = tuple(_KINDS)
 @cache
 def pipeline(kind: str, partitions: int, batch_max: int, checkpoint_every: int) -> Pipeline:
     """One of the tiny pipelines. The same arguments give the same object."""
-    sizes = {"partitions": partitions, "batch_max": batch_max, "checkpoint_every": checkpoint_every}
-    return replace(_KINDS[kind], idle_after=IDLE_AFTER, **sizes)
+    return replace(
+        _KINDS[kind],
+        partitions=partitions,
+        batch_max=batch_max,
+        checkpoint_every=checkpoint_every,
+        idle_after=IDLE_AFTER,
+    )
 
 
 @cache

@@ -77,8 +77,8 @@ class Schedule:
         return "\n".join([head, *(f"  {each}" for each in (*self.history, *self.faults))])
 
 
-LOOP = ("before poll", "after poll", "before begin", "after begin", "before produce", "before send_offsets")
-LOOP = (*LOOP, "after send_offsets", "before commit", "after commit", "before put", "after put")
+LOOP: tuple[str, ...] = ("before poll", "after poll", "before begin", "after begin", "before produce")
+LOOP += ("before send_offsets", "after send_offsets", "before commit", "after commit", "before put", "after put")
 RECOVERY = ("before committed", "before end_offset", "before read", "before get")
 IN_TRANSACTION = ("after begin", "before produce", "before send_offsets", "after send_offsets", "before commit")
 
@@ -141,7 +141,7 @@ def _faults(chance: random.Random) -> tuple[Fault, ...]:
         nth = chance.randint(1, OFTEN.get(operation, 18))
         faults.append(Fault(kind, operation, nth, chance.choice(amounts)))
         if kind in {"crash in recovery", "rot", "unreadable", "offsets expire"}:  # these need a restart to happen to
-            faults.append(Fault("crash", chance.choice(LOOP[2:9]), chance.randint(2, 12)))
+            faults.append(Fault("crash", chance.choice(LOOP[2:]), chance.randint(2, 12)))
         if kind == "late commit":  # to see what it leaves behind if it hits a transaction that is not its own
             faults.append(
                 Fault("crash", *chance.choice((("before produce", 5 * nth), ("before send_offsets", nth + 1))))
@@ -184,9 +184,12 @@ def _disordered(chance: random.Random, records: list[Record]) -> list[Record]:
             came[at] = record._replace(timestamp_ms=max(record.timestamp_ms + day_ms, 1))
         elif fate < 0.04:
             came[at] = record._replace(value=chance.choice(BROKEN))
+        elif fate < 0.05:
+            came[at] = record._replace(key=None)
     return came
 
 
 BROKEN: tuple[bytes | None, ...] = (None, b"", b"{", b"\xff", b"null", b"[" * 5_000, b'{"trip": "a", "km": 1e400}')
 BROKEN += (b'{"trip": "b", "city": "nyc", "at": "1970-01-01T00:20:00Z", "km": NaN}',)
+BROKEN += (b'{"trip": "d", "trip": "e", "city": "nyc", "at": "1970-01-01T00:20:00Z", "km": 3.0, "km": 4.0}',)
 BROKEN += (b'{"trip": "c", "city": "nyc", "at": "1970-01-01T00:20:00Z", "km": 123456789012345678901234567890}',)

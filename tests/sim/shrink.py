@@ -27,14 +27,21 @@ def shrink(schedule: Schedule, fails: Callable[[Schedule], bool], runs_max: int 
 
     one = replace(schedule, workers=1)
     smallest = one if schedule.workers > 1 and still_fails(one) else schedule
-    before = None
+    before: Schedule | None = None
     while before != smallest:
         before = smallest
-        faults = _fewest(smallest.faults, lambda some, now=smallest: still_fails(replace(now, faults=some)))
-        smallest = replace(smallest, faults=faults)
-        history = _fewest(smallest.history, lambda some, now=smallest: still_fails(replace(now, history=some)))
-        smallest = replace(smallest, history=history)
+        smallest = _shorter(_calmer(smallest, still_fails), still_fails)
     return smallest
+
+
+def _calmer(schedule: Schedule, fails: Callable[[Schedule], bool]) -> Schedule:
+    faults = _fewest(schedule.faults, lambda some: fails(replace(schedule, faults=some)))
+    return replace(schedule, faults=faults)
+
+
+def _shorter(schedule: Schedule, fails: Callable[[Schedule], bool]) -> Schedule:
+    history = _fewest(schedule.history, lambda some: fails(replace(schedule, history=some)))
+    return replace(schedule, history=history)
 
 
 def _fewest(things: Sequence[T], fails: Callable[[tuple[T, ...]], bool]) -> tuple[T, ...]:

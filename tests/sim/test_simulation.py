@@ -11,6 +11,7 @@ from functools import cache
 
 import pytest
 
+from streams.ports import Record
 from tests.sim.schedule import FAULTS, Schedule, draw
 from tests.sim.shrink import shrink
 from tests.sim.simulation import Simulation
@@ -88,7 +89,7 @@ def test_a_worker_that_nothing_happens_to_commits_what_stepping_by_hand_gives(se
     assert not verdict.fired.keys() & FAULTS.keys()
 
 
-def ran(seed: int) -> tuple[list[str], dict[str, list[list[tuple[object, str]]]], int]:
+def ran(seed: int) -> tuple[list[str], dict[str, list[list[tuple[Record | None, str]]]], int]:
     """All that was told and written. (But for the journal: pickles, and so the names of blobs, may differ.)"""
     told: list[str] = []
     simulation = Simulation(draw(seed), told.append)
