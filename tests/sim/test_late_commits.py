@@ -22,7 +22,7 @@ from tests.sim.schedule import Fault, Schedule, draw
 from tests.sim.verdict import judge
 
 BUG = "a-late-commit-hits-a-later-transaction"
-SEEDS = 200
+SEEDS = 150
 
 
 def hit(seed: int) -> Schedule:
@@ -77,4 +77,4 @@ def test_a_torn_batch_is_detected_and_never_silent() -> None:
 
 
 def test_batches_are_torn_often_enough_for_that_to_mean_something() -> None:
-    assert verdicts()["detected"] > 5
+    assert verdicts()["detected"] > 4

@@ -8,7 +8,7 @@ from tests.sim.__main__ import sweep, tell
 from tests.sim.bugs import BUGS
 from tests.sim.schedule import Schedule, draw
 from tests.sim.shrink import shrink
-from tests.sim.test_simulation import SEEDS
+from tests.sim.test_simulation import SEEDS, explained
 from tests.sim.verdict import Verdict, judge
 
 BADLY_PLANTED = ("NameError", "AttributeError", "TypeError")
@@ -52,6 +52,14 @@ def test_a_bug_that_needs_a_crash_is_shown_by_one() -> None:
     small = smallest("outputs-after-the-commit")
     assert len(small.faults) == 1
     assert judge(small, "outputs-after-the-commit").failure is not None
+
+
+def test_a_failure_is_explained_by_its_seed_and_the_smallest_schedule() -> None:
+    verdict = found("replay-skips-a-batch")
+    assert verdict is not None
+    text = explained(verdict, "replay-skips-a-batch")
+    assert f"replay: make sim SEED={verdict.schedule.seed}\n" in text
+    assert len(text.splitlines()) < len(str(verdict.schedule).splitlines())
 
 
 def test_the_command_tells_the_seed_and_the_smallest_schedule(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,10 +54,11 @@ def judged(first: int) -> list[Verdict]:
     return [judge(draw(seed)) for seed in range(first, first + CHUNK)]
 
 
-def explained(verdict: Verdict) -> str:
+def explained(verdict: Verdict, bug: str | None = None) -> str:
     """How to see it again, what broke, and the smallest schedule that breaks too."""
-    smallest = shrink(verdict.schedule, lambda schedule: judge(schedule).failure is not None)
-    return f"replay: {verdict.replay}\n{verdict.failure}\nsmallest that fails:\n{smallest}\n{judge(smallest).failure}"
+    smallest = shrink(verdict.schedule, lambda schedule: judge(schedule, bug).failure is not None)
+    again = judge(smallest, bug).failure
+    return f"replay: {verdict.replay}\n{verdict.failure}\nsmallest that fails:\n{smallest}\n{again}"
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
