@@ -11,7 +11,7 @@ from streams.ports import Record
 from streams.records import OUTPUTS
 from streams.worker import Worker
 from tests.sim.background import Background
-from tests.sim.cluster import Cluster, Crash
+from tests.sim.cluster import Cluster, Crash, ignore
 from tests.sim.disk import MemoryBlobs
 from tests.sim.memory_log import MemoryLog
 
@@ -132,6 +132,7 @@ class World:
             except Crash:
                 crashes += 1
                 continue
+            self.cluster.on = self.blobs.on = ignore
             return crashes
 
     def outputs(self, partition: int = 0) -> dict[str, list[tuple[Any, ...]]]:
