@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyarrow import fs
 
-from streams.errors import CheckpointCorrupt, Declined
+from streams.errors import CheckpointCorrupt, Declined, StoreUnavailable
+
+_TEMPORARY = ".tmp-"
 
 
 class FolderBlobStore:
@@ -24,7 +27,8 @@ class FolderBlobStore:
 
     def __init__(self, file_system: fs.FileSystem, folder: str) -> None:
         self._fs, self._folder = file_system, folder.rstrip("/")
-        self._fs.create_dir(self._folder, recursive=True)
+        with _translated(self._folder):
+            self._fs.create_dir(self._folder, recursive=True)
 
     @classmethod
     def at(cls, location: str | Path) -> FolderBlobStore:
@@ -39,15 +43,17 @@ class FolderBlobStore:
         return cls(file_system, folder)
 
     def put(self, name: str, blob: bytes) -> None:
-        """Store a blob, unless the very same is there already: its name is the digest of its contents."""
+        """Store a blob, in place of what may lie there: its name says what its contents are."""
         path = f"{self._folder}/{name}"
-        if self._fs.get_file_info(path).type == fs.FileType.File:
-            return
+        with _translated(path):
+            self._put(name, path, blob)
+
+    def _put(self, name: str, path: str, blob: bytes) -> None:
         if not isinstance(self._fs, fs.LocalFileSystem):
             with self._fs.open_output_stream(path) as stream:  # object stores show a file only once it is whole
                 stream.write(blob)
             return
-        temporary = f"{self._folder}/.tmp-{name}"
+        temporary = f"{self._folder}/{_TEMPORARY}{name}"
         with open(temporary, "wb") as file:
             file.write(blob)
             file.flush()
@@ -56,19 +62,37 @@ class FolderBlobStore:
 
     def get(self, name: str) -> bytes:
         """A blob's bytes. Raises CheckpointCorrupt when there is none of this name."""
+        path = f"{self._folder}/{name}"
         try:
-            with self._fs.open_input_stream(f"{self._folder}/{name}") as stream:
+            with _translated(path), self._fs.open_input_stream(path) as stream:
                 return bytes(stream.read())
         except FileNotFoundError:
-            raise CheckpointCorrupt("the blob is missing", where=f"{self._folder}/{name}") from None
+            raise CheckpointCorrupt("the blob is missing", where=path, remedy="the one before it is used") from None
 
     def names(self) -> Iterable[str]:
-        """The blobs there are."""
-        files = self._fs.get_file_info(fs.FileSelector(self._folder))
-        return sorted(file.base_name for file in files if not file.base_name.startswith(".tmp-"))
+        """The blobs there are, those half-written by a process that died among them: they are to be deleted, too."""
+        with _translated(self._folder):
+            files = self._fs.get_file_info(fs.FileSelector(self._folder, allow_not_found=True))
+        return sorted({file.base_name.removeprefix(_TEMPORARY) for file in files})
 
     def delete(self, name: str) -> None:
-        """Remove a blob, if it is there."""
-        path = f"{self._folder}/{name}"
-        if self._fs.get_file_info(path).type == fs.FileType.File:
-            self._fs.delete_file(path)
+        """Remove a blob and what is left of an attempt to write it, if they are there."""
+        paths = [f"{self._folder}/{name}", f"{self._folder}/{_TEMPORARY}{name}"]
+        with _translated(paths[0]):
+            for file in self._fs.get_file_info(paths):
+                if file.type == fs.FileType.File:
+                    self._fs.delete_file(file.path)
+
+
+@contextmanager
+def _translated(where: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the checkpoint store does not answer: {error}",
+            where=where,
+            remedy="free disk space, or check the network and the rights; riverrun tries again",
+        ) from error

@@ -98,6 +98,7 @@ class KafkaLog:
     def poll(self, timeout_s: float, records_max: int) -> list[Fetched]:
         """Wait up to ``timeout_s`` for the first record, then take what is there, ``records_max`` at most."""
         self._reassigned = False
+        self._close_readers()
         with translated("consumer"):
             messages = self._consumer.consume(1, timeout_s)
             if messages and records_max > 1:
@@ -193,6 +194,10 @@ class KafkaLog:
     def beginning_offset(self, topic: str, partition: int) -> int:
         """Offset of the oldest record there is."""
         return self._ends.beginning_offset(topic, partition)
+
+    def topic_id(self, topic: str) -> str:
+        """Kafka's id of a topic."""
+        return self._ends.topic_id(topic)
 
     def lag(self, topic: str, partition: int, next_offset: int) -> int | None:
         """Offsets from ``next_offset`` to the log's end as last heard from the broker; None if not heard yet."""

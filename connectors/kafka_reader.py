@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
@@ -76,6 +76,16 @@ class LogEnds:
             return stable
 
         return retrying(self._deadline_s)(wait_for_transactions)
+
+    def topic_id(self, topic: str) -> str:
+        """Kafka's id of a topic: one that was deleted and made anew has another."""
+
+        def ask() -> str:
+            with translated(f"topic {topic}"):
+                answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT_S)
+                return str(answer[topic].result().topic_id)
+
+        return retrying(self._deadline_s)(ask)
 
     def _retried(self, topic: str, partition: int, spec: Any, isolation: Any) -> int:
         return retrying(self._deadline_s)(self._query, topic, partition, spec, isolation)

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
 
+from connectors.attempts import FolderAttempts
 from connectors.blobs import FolderBlobStore
 from connectors.kafka_log import KafkaLog
 from connectors.sinks.runner import run_sink
 from connectors.sources.replay import Replay
+from infra.logs import log_to_stderr
+from infra.only_one import only_one
+from infra.recovering import Recovering
 from infra.settings import Settings
+from infra.stopping import wait_for
 from infra.telemetry import PrometheusTelemetry
 from streams.check import refuse_mistakes
-from streams.errors import Declined, OutcomeUnknown
+from streams.errors import BrokerUnreachable, Declined, OutcomeUnknown, StoreUnavailable
 from streams.pipeline import Pipeline, import_file, load_pipeline
 from streams.records import OUTPUTS
 from streams.worker import Worker
 
-REBUILDS_MAX = 5
-"""Rebuilds in a row without a minute of peace between them; then the worker gives up and its supervisor starts anew."""
+PEACE_S = 60.0
+PAUSE_S_MAX = 10.0
+"""A worker that fails again and again waits longer each time, up to this; after a minute of peace it starts afresh."""
 
 GC_THRESHOLDS = (200_000, 20, 50)
 """Python's cycle collector walks all windows and pending labels: rarely is enough, as the loop makes no cycles."""
 
 _console = Console(stderr=True)
+_log = logging.getLogger("riverrun.worker")
 
 
 def with_fixed_hashes() -> None:
@@ -45,6 +54,11 @@ def data_folder(settings: Settings, pipeline: str) -> Path:
     return settings.home / pipeline
 
 
+def checkpoint_store(settings: Settings, pipeline: Pipeline) -> FolderBlobStore:
+    """Where a pipeline's checkpoints lie."""
+    return FolderBlobStore.at(settings.checkpoints or data_folder(settings, pipeline.name) / "checkpoints")
+
+
 def _serve(telemetry: PrometheusTelemetry, port: int | None, role: str) -> None:
     if port is not None:
         _console.print(f"{role}: metrics at http://127.0.0.1:{telemetry.serve(port)}/metrics", style="dim")
@@ -53,24 +67,34 @@ def _serve(telemetry: PrometheusTelemetry, port: int | None, role: str) -> None:
 def run_worker(
     file: Path, settings: Settings, worker_id: str, stop: Callable[[], bool], metrics_port: int | None
 ) -> None:
-    """Run a worker until ``stop``. After a transaction of unknown outcome its state is rebuilt from the journal."""
+    """Run a worker until ``stop``. It waits for a broker or a store that is away, and rebuilds its tasks after that.
+
+    Raises Fenced when another worker has its place; Declined when it runs already, or must not go on.
+    """
     pipeline = load_pipeline(file)
     refuse_mistakes(pipeline, str(file))
     telemetry = PrometheusTelemetry(pipeline.name)
     _serve(telemetry, metrics_port, f"worker {worker_id}")
-    store = FolderBlobStore.at(settings.checkpoints or data_folder(settings, pipeline.name) / "checkpoints")
+    log_to_stderr()
+    folder, group = data_folder(settings, pipeline.name), group_of(pipeline)
     key = settings.signing_key_bytes()
     gc.set_threshold(*GC_THRESHOLDS)
-    failures: list[float] = []
-    while not stop():
-        log = KafkaLog(settings.confluent(), group_of(pipeline), f"{group_of(pipeline)}-{worker_id}", worker_id)
-        try:
-            Worker(pipeline, log, store, key, telemetry, time.monotonic, time.time).run(stop)
-        except OutcomeUnknown as error:
-            failures = [at for at in failures if time.monotonic() - at < 60] + [time.monotonic()]
-            if len(failures) > REBUILDS_MAX:
-                raise
-            _console.print(f"worker {worker_id}: {error}; rebuilding", style="yellow")
+    with only_one(folder, f"worker {worker_id}"), ThreadPoolExecutor(1) as background, Recovering() as bars:
+        store = checkpoint_store(settings, pipeline)
+        attempts = FolderAttempts(folder / "attempts" / worker_id)
+        failures = 0
+        while not stop():
+            started_s = time.monotonic()
+            try:
+                log = KafkaLog(settings.confluent(), group, f"{group}-{worker_id}", worker_id)
+                clocks = time.monotonic, time.time
+                Worker(pipeline, log, store, key, telemetry, *clocks, background, attempts, bars.show).run(stop)
+            except (OutcomeUnknown, BrokerUnreachable, StoreUnavailable) as error:
+                failures = 1 if time.monotonic() - started_s > PEACE_S else failures + 1
+                pause_s = min(0.1 * 2.0**failures, PAUSE_S_MAX)
+                _log.warning("worker %s rebuilds its tasks in %.1f s: %s", worker_id, pause_s, error)
+                telemetry.count("rebuilds", 1)
+                wait_for(stop, pause_s)
 
 
 def group_of(pipeline: Pipeline) -> str:

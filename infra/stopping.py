@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import time
+from collections.abc import Callable
 from types import FrameType
 
 
@@ -31,3 +33,13 @@ class StopSignal:
 
     def __call__(self) -> bool:
         return self._set
+
+
+def wait_for(stop: Callable[[], bool], seconds: float) -> None:
+    """Wait so long, or until ``stop`` says so.
+
+    >>> wait_for(lambda: True, 60)
+    """
+    until_s = time.monotonic() + seconds
+    while not stop() and (left_s := until_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, 0.1))

@@ -33,10 +33,18 @@ METRICS = {
     "model_score": _Metric(Gauge, "Prequential scores since the model began.", ("model", "score", "task")),
     "lag_records": _Metric(Gauge, "Offsets from the committed position to the log's end.", ("topic", "task")),
     "lag_seconds": _Metric(Gauge, "Age of the newest processed record while behind; 0 when not.", ("task",)),
-    "checkpoint_seconds": _Metric(Histogram, "Time to save and journal a checkpoint, in seconds.", ("task",)),
-    "checkpoint_timestamp_seconds": _Metric(Gauge, "When the newest checkpoint was saved.", ("task",)),
+    "checkpoint_seconds": _Metric(Histogram, "Time from pickling a state to its blob in the journal.", ("task",)),
+    "checkpoint_pickle_seconds": _Metric(Histogram, "Time a task waits for its state to be pickled.", ("task",)),
+    "checkpoint_bytes": _Metric(Gauge, "Size of a task's pickled state.", ("task",)),
+    "checkpoint_failures": _Metric(Counter, "Checkpoints that the store did not take.", ("task",)),
     "recovery_seconds": _Metric(Histogram, "Time to bring a task back, in seconds.", ("task",)),
     "replayed_records": _Metric(Counter, "Records stepped over again by recoveries.", ("task",)),
+    "rebuilds": _Metric(Counter, "Times the worker dropped its tasks and rebuilt them from the journal."),
+    "recovery_remaining_records": _Metric(Gauge, "Records a running recovery has still to replay.", ("task",)),
+    "replay_margin_records": _Metric(
+        Gauge, "Offsets from the log's beginning to the replay's start.", ("topic", "task")
+    ),
+    "input_blocked_seconds": _Metric(Gauge, "How long an open transaction has held an input back.", ("topic", "task")),
     # sink
     "sink_rows": _Metric(Counter, "Rows newly written to Parquet files.", ("table",)),
     "sink_unreadable": _Metric(Counter, "Records of ours that could not be read.", ("table",)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,11 +107,28 @@ class Rule(base.Classifier):  # type: ignore[misc]
         return {bool(self.function(x)): 1.0}
 
 
+PREDICTION_MAX = 1e100
+"""The largest magnitude of a predicted number: a model that says more has diverged, and its errors squared overflow."""
+
+
+def _bounded(probability: float) -> float:
+    """A probability that rounding, or an anomaly score, took out of [0, 1]. NaN is a broken model.
+
+    >>> _bounded(1.0000000002)
+    1.0
+    """
+    if math.isnan(probability):
+        raise ArithmeticError("the model predicts NaN")
+    return min(max(probability, 0.0), 1.0)
+
+
 def _binary(model: Any) -> Callable[[Features], Prediction]:
     def predict(x: Features) -> Prediction:
         said = model.predict_proba_one(x)
         # A model that has seen nothing says nothing: even odds. One that has seen a single class knows only that one.
         probability = float(said.get(True, 0.0)) if said else 0.5
+        if not 0.0 <= probability <= 1.0:
+            probability = _bounded(probability)
         return Prediction(probability >= 0.5, probability)
 
     return predict
@@ -118,7 +136,7 @@ def _binary(model: Any) -> Callable[[Features], Prediction]:
 
 def _anomaly(model: Any) -> Callable[[Features], Prediction]:
     def predict(x: Features) -> Prediction:
-        probability = min(max(float(model.score_one(x)), 0.0), 1.0)
+        probability = _bounded(float(model.score_one(x)))
         return Prediction(probability >= 0.5, probability)
 
     return predict
@@ -127,6 +145,8 @@ def _anomaly(model: Any) -> Callable[[Features], Prediction]:
 def _multiclass(model: Any) -> Callable[[Features], Prediction]:
     def predict(x: Features) -> Prediction:
         said = model.predict_proba_one(x)
+        if math.isnan(sum(said.values())):
+            raise ArithmeticError("the model predicts NaN")
         best = max(said, key=said.__getitem__) if said else None
         return Prediction(best, None, {str(label): float(p) for label, p in said.items()})
 
@@ -135,7 +155,10 @@ def _multiclass(model: Any) -> Callable[[Features], Prediction]:
 
 def _regression(model: Any) -> Callable[[Features], Prediction]:
     def predict(x: Features) -> Prediction:
-        return Prediction(float(model.predict_one(x)))
+        value = float(model.predict_one(x))
+        if not -PREDICTION_MAX <= value <= PREDICTION_MAX:
+            raise ArithmeticError(f"the model predicts {value}")
+        return Prediction(value)
 
     return predict
 

@@ -19,6 +19,10 @@ class Drift(NamedTuple):
     value: float
 
 
+class ModelError(Exception):
+    """A model raised, or said what is no prediction; its name is in the message, the reason is the cause."""
+
+
 class Panel:
     """Predict together, be scored together, learn together. The champion is the first.
 
@@ -50,18 +54,24 @@ class Panel:
 
     def predict(self, features: Features) -> tuple[tuple[Prediction, ...], list[Drift]]:
         """What each model says of an event, and the drift seen in features and predictions."""
-        predictions = tuple([model.predict(features) for model in self.models])
+        said: list[Prediction] = []
+        try:
+            for model in self.models:
+                said.append(model.predict(features))
+        except Exception as error:
+            raise ModelError(f"{model.name}: {type(error).__name__}: {error}") from error
+        predictions = tuple(said)
         drifts: list[Drift] = []
         for watch in self._on_feature:
             value = features.get(watch.watch.name or "")
             if isinstance(value, int | float):
                 self._show(watch, float(value), None, drifts)
         for index, watch in self._on_prediction:
-            said = predictions[index]
-            if said.probability is not None:
-                self._show(watch, said.probability, self.models[index].name, drifts)
-            elif isinstance(said.value, float):
-                self._show(watch, said.value, self.models[index].name, drifts)
+            shown = predictions[index]
+            if shown.probability is not None:
+                self._show(watch, shown.probability, self.models[index].name, drifts)
+            elif isinstance(shown.value, float):
+                self._show(watch, shown.value, self.models[index].name, drifts)
         return predictions, drifts
 
     def learn(
@@ -75,9 +85,12 @@ class Panel:
         for index, watch in self._on_error:
             if predictions[index].made:
                 self._show(watch, self._error(label, predictions[index]), self.models[index].name, drifts)
-        for model in self.models:
-            if model.learner.learns_at(event_time_ms):
-                model.learn(features, label)
+        try:
+            for model in self.models:
+                if model.learner.learns_at(event_time_ms):
+                    model.learn(features, label)
+        except Exception as error:
+            raise ModelError(f"{model.name}: {type(error).__name__}: {error}") from error
         return drifts
 
     def _error(self, label: Label, prediction: Prediction) -> float:

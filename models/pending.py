@@ -78,6 +78,11 @@ class PendingLabels:
     def __len__(self) -> int:
         return len(self.pending)
 
+    @property
+    def overfull(self) -> bool:
+        """Whether more events, or more early labels, wait than may: ``expire`` lets the oldest go."""
+        return len(self.pending) > self.pending_max or len(self.held) > self.pending_max
+
     def knows(self, event_id: str) -> bool:
         """Whether this event is waiting, or was resolved less than ``ttl_ms`` ago."""
         return event_id in self.pending or event_id in self.resolved

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from streams.batch import InputBuffers
+from streams import checkpoint
+from streams.batch import Batch, InputBuffers
+from streams.errors import ModelFailed
 from streams.pipeline import Pipeline
 from streams.ports import Output, Record
+from streams.skipping import step_without
 from streams.task import Task
 
 CHUNK = 10_000
 """Records read ahead per input."""
+
+BACKUP_EVERY = 20
+"""Batches between backups of the task, for a record that a model raises on."""
 
 
 def backtest(
@@ -33,7 +39,7 @@ def backtest(
     progress
         Is told how many records each batch had.
     """
-    task = Task(pipeline, partition)
+    steady = _Steady(Task(pipeline, partition))
     buffers = InputBuffers([0] * len(inputs))
     left = set(range(len(inputs)))
     while True:
@@ -49,6 +55,32 @@ def backtest(
             if not left:
                 return
             continue
-        yield task.step(batch).outputs
+        yield steady.step(batch)
         if progress is not None:
             progress(len(batch.records))
+
+
+class _Steady:
+    """A task that records which models raise on do not stop: it goes back to a backup and leaves them out, as live."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._frozen = checkpoint.freeze(task.state())
+        self._since: list[Batch] = []
+
+    def step(self, batch: Batch) -> list[Output]:
+        try:
+            step = self._task.step(batch)
+        except ModelFailed as failed:
+            self._task, batch, step = step_without(self._rebuilt, batch, failed)
+        self._since.append(batch)
+        if len(self._since) >= BACKUP_EVERY:
+            self._frozen, self._since = checkpoint.freeze(self._task.state()), []
+        return step.outputs
+
+    def _rebuilt(self) -> Task:
+        task = Task(self._task.pipeline, self._task.partition)
+        task.restore(checkpoint.thaw(self._frozen))
+        for batch in self._since:
+            task.step(batch)
+        return task

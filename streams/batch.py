@@ -13,9 +13,10 @@ So the order is the same however the records were fetched, and that of a batch f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from streams.errors import RecordRejected
 from streams.ports import Record
 
 Range = tuple[int, int]
@@ -27,11 +28,13 @@ class Batch:
     """What one task steps over in one transaction.
 
     ``records`` are (index of the input in the declaration, record) in canonical order; ``ranges`` has one entry an
-    input, also for those that nothing was taken from.
+    input, also for those that nothing was taken from. ``skipped`` maps (index, offset) of records that must not be
+    stepped over to why: they are rejected.
     """
 
     ranges: tuple[Range, ...]
     records: list[tuple[int, Record]]
+    skipped: Mapping[tuple[int, int], RecordRejected] = field(default_factory=dict)
 
 
 class InputBuffers:
@@ -65,6 +68,10 @@ class InputBuffers:
     def at_end(self, index: int) -> bool:
         """Whether nothing waits and the input was read to its end."""
         return not self._queues[index] and self._end[index] is not None
+
+    def read_to(self, index: int) -> int | None:
+        """The end of the input's log if it was read to it, None if there is more to fetch."""
+        return self._end[index]
 
     @property
     def trailing(self) -> bool:

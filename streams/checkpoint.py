@@ -1,4 +1,9 @@
-"""Checkpoints: a task's whole state as a signed blob, verified before it is unpickled. The one place that unpickles."""
+"""A task's whole state as signed bytes, verified before they are unpickled. The one place that unpickles.
+
+state ──pickle──▶ bytes ──compress, sign──▶ sealed: MAGIC, HMAC-SHA256, length, zstd
+                                               ├── small: rides in the journal record
+                                               └── else:  a blob {task}-{sequence}-{SHA-256 of the blob}
+"""
 
 from __future__ import annotations
 
@@ -6,32 +11,86 @@ import hashlib
 import hmac
 import io
 import pickle
-from typing import Any
+import re
+from typing import Any, NamedTuple
+
+import pyarrow as pa
 
 from streams.errors import CheckpointCorrupt
 from streams.ports import BlobStore
 
-MAGIC = b"riverrun-checkpoint-1\n"
+MAGIC = b"riverrun-checkpoint-2\n"
+_SIGNATURE_BYTES = 32
+_LENGTH_BYTES = 8
+_NAME = re.compile(r"(\d{4,})-(\d{12})-([0-9a-f]{64})")
 
 
-def save(store: BlobStore, state: Any, key: bytes) -> str:
-    """Pickle, sign and store a state. Returns the blob's name, the SHA-256 of its contents."""
+class BlobName(NamedTuple):
+    """What a blob's name says: whose state, after which journal record, and the digest of its contents."""
+
+    task: int
+    sequence: int
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.task:04d}-{self.sequence:012d}-{self.digest}"
+
+    @classmethod
+    def parse(cls, name: str) -> BlobName | None:
+        """The parts of a name; None for one that is not ours.
+
+        >>> BlobName.parse(str(BlobName(3, 41, "ab" * 32))).sequence, BlobName.parse("notes.txt")
+        (41, None)
+        """
+        match = _NAME.fullmatch(name)
+        return cls(int(match[1]), int(match[2]), match[3]) if match else None
+
+
+def freeze(state: Any) -> bytes:
+    """Pickle a state. All that must happen before the next step: what follows can be done beside it."""
     body = io.BytesIO()
     pickle.Pickler(body, protocol=5).dump(state)
-    payload = body.getvalue()
-    blob = MAGIC + hmac.digest(key, payload, "sha256") + payload
-    name = hashlib.sha256(blob).hexdigest()
-    store.put(name, blob)
+    return body.getvalue()
+
+
+def thaw(frozen: Any) -> Any:
+    """The state that ``freeze`` pickled: in this process, or signed by us and checked."""
+    return pickle.loads(frozen)  # noqa: S301 - see above
+
+
+def seal(frozen: bytes, key: bytes) -> bytes:
+    """Compress and sign what ``freeze`` gave."""
+    payload: bytes = len(frozen).to_bytes(_LENGTH_BYTES, "big") + pa.compress(frozen, codec="zstd", asbytes=True)
+    return MAGIC + hmac.digest(key, payload, "sha256") + payload
+
+
+def unseal(sealed: bytes, key: bytes, where: str) -> Any:
+    """The state. Raises CheckpointCorrupt, before anything is unpickled, unless it is whole and signed with our key."""
+    remedy = "the checkpoint before it is used; look at the disk, and at RIVERRUN_SIGNING_KEY"
+    if not sealed.startswith(MAGIC):
+        raise CheckpointCorrupt("it does not begin as a checkpoint does", where=where, remedy=remedy)
+    body = memoryview(sealed)[len(MAGIC) :]
+    signature, payload = bytes(body[:_SIGNATURE_BYTES]), body[_SIGNATURE_BYTES:]
+    if not hmac.compare_digest(signature, hmac.digest(key, payload, "sha256")):
+        raise CheckpointCorrupt("it is not signed with our key", where=where, remedy=remedy)
+    size = int.from_bytes(payload[:_LENGTH_BYTES], "big")
+    return thaw(pa.decompress(pa.py_buffer(payload[_LENGTH_BYTES:]), size, codec="zstd"))
+
+
+def write(store: BlobStore, sealed: bytes, task: int, sequence: int) -> str:
+    """Store a sealed state as a blob; its name."""
+    name = str(BlobName(task, sequence, hashlib.sha256(sealed).hexdigest()))
+    store.put(name, sealed)
     return name
 
 
 def load(store: BlobStore, name: str, key: bytes) -> Any:
     """The state in a blob. Raises CheckpointCorrupt, before anything is unpickled, unless name and signature hold."""
-    blob = store.get(name)
-    remedy = "the checkpoint before it is used; look at the disk, and at RIVERRUN_SIGNING_KEY"
-    if hashlib.sha256(blob).hexdigest() != name or not blob.startswith(MAGIC):
-        raise CheckpointCorrupt("the blob is not what its name says", where=name, remedy=remedy)
-    signature, payload = blob[len(MAGIC) : len(MAGIC) + 32], blob[len(MAGIC) + 32 :]
-    if not hmac.compare_digest(signature, hmac.digest(key, payload, "sha256")):
-        raise CheckpointCorrupt("the blob is not signed with our key", where=name, remedy=remedy)
-    return pickle.loads(payload)  # noqa: S301 - signed by us, checked just above
+    blob, parsed = store.get(name), BlobName.parse(name)
+    if parsed is None or hashlib.sha256(blob).hexdigest() != parsed.digest:
+        raise CheckpointCorrupt(
+            "the blob is not what its name says",
+            where=name,
+            remedy="the checkpoint before it is used; look at the disk",
+        )
+    return unseal(blob, key, name)

@@ -7,7 +7,8 @@ PipelineError
 ├── Fenced            rejoin: another worker owns the task now; this one exits
 ├── OutcomeUnknown    rebuild: drop the tasks' state, read the journal, replay
 ├── CheckpointCorrupt fall back: the checkpoint before is used
-├── ModelFailed       stop: a model raised on features or a label that passed every check
+├── StoreUnavailable  go on, and try again: the checkpoint store cannot be written or read now
+├── ModelFailed       skip: rebuild the task, step over the batch again without the record a model raised on
 └── JournalMismatch   stop: replay did not reproduce what was committed
 """
 
@@ -76,8 +77,19 @@ class CheckpointCorrupt(PipelineError):
     """A checkpoint blob is missing, truncated, or not signed with our key. Nothing was unpickled."""
 
 
+class StoreUnavailable(PipelineError):
+    """The checkpoint store cannot be written or read: a full disk, no network, no right."""
+
+    retriable = True
+
+
 class ModelFailed(PipelineError):
-    """A model raised while it predicted or learned. It may be half-updated: drop the task's state."""
+    """A model raised while it predicted or learned, or predicted no number. It may be half-updated: drop its state.
+
+    ``record`` is (index of the input, offset) of the record it was given.
+    """
+
+    record: tuple[int, int] | None = None
 
 
 class JournalMismatch(PipelineError):

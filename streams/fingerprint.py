@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import sys
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import distributions
 from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
@@ -16,15 +16,13 @@ import models
 import streams
 from streams.pipeline import Pipeline
 
-LIBRARIES = ("river", "numpy", "scipy", "msgspec")
-
 
 def fingerprint(pipeline: Pipeline) -> str:
     """Sixteen hex digits; the same digits promise the same replay.
 
     Covered are the modules that the feature, target and cleaning functions and the event types come from, what they
-    import from beside or below them, what is declared, riverrun's own core, the versions of Python and of the libraries
-    that compute, and the files behind lookup tables.
+    import from beside or below them, what is declared, riverrun's own core, the versions of Python and of everything
+    that is installed (what a lock file says), and the files behind lookup tables.
     """
     digest = hashlib.sha256(_platform().encode())
     digest.update(_declared(pipeline).encode())
@@ -97,5 +95,5 @@ def _platform() -> str:
     for package in (models, streams):
         for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
             ours.update(path.read_bytes())
-    libraries = [f"{name}=={version(name)}" for name in LIBRARIES]
-    return " ".join([sys.version, *libraries, ours.hexdigest()])
+    installed = sorted({f"{each.name}=={each.version}" for each in distributions()})
+    return " ".join([sys.version, *installed, ours.hexdigest()])

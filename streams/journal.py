@@ -1,7 +1,11 @@
 """The journal: one small record per committed transaction and task, that says what was read and what came out.
 
 Each record holds the digest of the one before it, so a missing, repeated or torn record shows. Some records carry the
-name of a checkpoint: the task's state as it was after that record.
+task's state as it was after them, or name the checkpoint blob that holds the state as it was after an earlier one:
+
+    sequence     7        8        9       10       11
+    state                 │ pickled, being written   ▲
+    checkpoint            └──────── blob ──────────▶ "the state after 8 is safe": replay begins at 9
 """
 
 from __future__ import annotations
@@ -17,11 +21,28 @@ from streams.errors import JournalMismatch
 from streams.ports import Output
 
 
-class JournalRecord(msgspec.Struct, frozen=True):
+class Skip(msgspec.Struct, frozen=True, gc=False):
+    """An input record that is not stepped over, because a model failed on it or the process died of it, and why."""
+
+    topic: str
+    offset: int
+    reason: str
+    detail: str
+
+
+class Saved(msgspec.Struct, frozen=True, gc=False):
+    """A checkpoint: the blob's name, and the journal record that its state is the state after."""
+
+    name: str
+    sequence: int
+
+
+class JournalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one transaction did to one task.
 
-    ``ranges`` maps each input topic to [first, next) offsets; ``previous`` is the digest of the record before this one
-    ("" for the first); ``checkpoint`` names the blob with the state after this record, if one was saved.
+    ``ranges`` maps each input topic to [first, next) offsets and ``topic_ids`` to Kafka's id of it, which another topic
+    of the same name does not have. ``previous`` is the digest of the record before this one ("" for the first).
+    ``state`` is the task's state after this record, sealed, if it is small; ``checkpoint`` a blob that is safe now.
     """
 
     sequence: int
@@ -32,7 +53,10 @@ class JournalRecord(msgspec.Struct, frozen=True):
     outputs: int
     output_digest: str
     fingerprint: str
-    checkpoint: str | None = None
+    topic_ids: dict[str, str] = {}
+    skipped: tuple[Skip, ...] = ()
+    checkpoint: Saved | None = None
+    state: bytes | None = None
 
     def encode(self) -> bytes:
         """The record as it lies in the journal topic."""

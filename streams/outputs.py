@@ -22,6 +22,14 @@ from streams.records import (
     Verdict,
 )
 
+RECORD_BYTES_MAX = 500_000
+"""The largest input record that is looked into. A reject holds the record whole, in base64, up to this size."""
+
+KEY_BYTES_MAX = 50_000
+DETAIL_CHARS_MAX = 1_000
+OUTPUT_BYTES_MAX = 900_000
+"""The largest record put out: below what Kafka takes by default (1 MiB), with room for key and headers."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -100,19 +108,33 @@ def outcome(
 
 
 def reject(topic: str, partition: int, record: Record, why: RecordRejected, timestamp_ms: int) -> Output:
-    """A record that could not be used, whole, and why."""
+    """A record that could not be used and why: whole, or by its coordinates alone where it is too large to repeat."""
+    key = record.key if len(record.key or b"") <= KEY_BYTES_MAX else None
+    size = len(record.value or b"") + len(record.key or b"")
+    whole = key == record.key and len(record.value or b"") <= RECORD_BYTES_MAX
     row = RejectRecord(
         topic,
         partition,
         record.offset,
         record.timestamp_ms,
         why.reason,
-        why.field,
-        why.what,
-        record.key,
-        record.value,
+        short(why.field),
+        short(why.what),
+        size,
+        whole,
+        key,
+        record.value if whole else None,
     )
-    return Output("rejects", record.key, _encode(row), timestamp_ms)
+    return Output("rejects", key, _encode(row), timestamp_ms)
+
+
+def short(text: str) -> str:
+    """Error texts may repeat what they complain of.
+
+    >>> len(short("x" * 100_000))
+    1000
+    """
+    return text if len(text) <= DETAIL_CHARS_MAX else text[: DETAIL_CHARS_MAX - 1] + "…"
 
 
 def drift(seen: Drift, topic: str, partition: int, offset: int, timestamp_ms: int) -> Output:

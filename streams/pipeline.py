@@ -54,8 +54,13 @@ class Pipeline:
         An input that is read to its end and brought nothing for this long no longer holds back the others.
     batch_max
         Records a task takes into one transaction at the most.
-    checkpoint_every
-        Records after which a task's state is saved: what a restart replays at the most, plus a batch.
+    checkpoint_every, replay_max
+        What a restart replays at the most, plus a batch: so many records, or records that took so long to predict and
+        learn, whichever comes first. A checkpoint is begun at half of it; at the whole, the task waits for its end.
+    inline_bytes_max
+        A sealed state of up to so many bytes rides in every journal record, and a restart replays nothing. 0: never.
+    state_bytes_max
+        Budget for a task's pickled state: beyond it the worker warns, for moving and saving a task gets slow.
     retention
         How long the topics keep records; None: for ever. Replays need the inputs since the last checkpoint.
     """
@@ -78,6 +83,9 @@ class Pipeline:
     idle_after: timedelta = timedelta(milliseconds=200)
     batch_max: int = 4_000
     checkpoint_every: int = 100_000
+    replay_max: timedelta = timedelta(seconds=2)
+    inline_bytes_max: int = 16_384
+    state_bytes_max: int = 512 * 2**20
     retention: timedelta | None = None
 
     @property

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from typing import NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Record(NamedTuple):
@@ -85,6 +88,9 @@ class Log(Protocol):
 
     def beginning_offset(self, topic: str, partition: int) -> int: ...
 
+    def topic_id(self, topic: str) -> str:
+        """The cluster's id of a topic: another one of the same name, made after this one was deleted, has another."""
+
     def lag(self, topic: str, partition: int, next_offset: int) -> int | None:
         """Offsets from ``next_offset`` to the log's end as last heard from the broker; None if not heard yet."""
 
@@ -92,7 +98,7 @@ class Log(Protocol):
 
 
 class BlobStore(Protocol):
-    """Where checkpoints lie. A blob is written whole or not at all, and never overwritten."""
+    """Where checkpoints lie. A blob is written whole or not at all. Every method may raise StoreUnavailable."""
 
     def put(self, name: str, blob: bytes) -> None: ...
 
@@ -102,6 +108,22 @@ class BlobStore(Protocol):
     def names(self) -> Iterable[str]: ...
 
     def delete(self, name: str) -> None: ...
+
+
+class Background(Protocol):
+    """Does work beside the data path, a piece at a time: an executor of one thread, or a test that says when."""
+
+    def submit(self, work: Callable[[], T], /) -> Future[T]: ...
+
+
+class Attempts(Protocol):
+    """Remembers which batch a task was stepping over, also when the process dies of it. Bytes mean nothing to it."""
+
+    def load(self, partition: int) -> bytes | None: ...
+
+    def save(self, partition: int, attempt: bytes) -> None: ...
+
+    def clear(self, partition: int) -> None: ...
 
 
 class Telemetry(Protocol):

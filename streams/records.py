@@ -168,7 +168,11 @@ class DriftRecord(msgspec.Struct, gc=False):
 
 
 class RejectRecord(msgspec.Struct, gc=False):
-    """A record that could not be used, whole: ``key`` and ``value`` are the raw bytes in base64."""
+    """A record that could not be used: ``key`` and ``value`` are the raw bytes in base64.
+
+    ``size`` is the bytes of both; where that is too much to repeat ``whole`` is false, and the record is to be read at
+    its coordinates.
+    """
 
     topic: str
     partition: int
@@ -177,6 +181,8 @@ class RejectRecord(msgspec.Struct, gc=False):
     reason: str
     field: str
     detail: str
+    size: int
+    whole: bool
     key: bytes | None
     value: bytes | None
 

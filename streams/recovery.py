@@ -1,14 +1,23 @@
-"""Rebuild a task: the newest checkpoint whose signature holds, then the journaled batches again, outputs discarded."""
+"""Rebuild a task: the newest state whose signature holds, then the journaled batches after it, outputs discarded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams import checkpoint, journal
-from streams.batch import merge
-from streams.errors import CheckpointCorrupt, Declined, JournalMismatch
+from streams.batch import Batch, merge
+from streams.errors import (
+    CheckpointCorrupt,
+    Declined,
+    JournalMismatch,
+    ModelFailed,
+    PipelineError,
+    RecordRejected,
+    StoreUnavailable,
+)
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
 from streams.ports import BlobStore, Log
@@ -20,13 +29,17 @@ TAIL_OFFSETS = 256
 With the default sizes they hold the last few checkpoints, so that a restart knows which blobs to let go of later.
 """
 
+_SEED = "something in the pipeline is not deterministic: an unseeded model, a clock, a set's order"
+_log = logging.getLogger("riverrun.recovery")
+
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """A task as it was after its last committed transaction.
 
     ``last`` is that transaction's journal record (None: the task never ran), ``next_offsets`` where its inputs go on,
-    by topic, ``replayed`` how many records were stepped over again.
+    by topic. ``safe`` is the record whose state was loaded, ``replayed`` how many records were stepped over again
+    since, ``checkpoints`` the names of blobs that may be fallen back to, oldest first.
     """
 
     task: Task
@@ -34,6 +47,15 @@ class Recovered:
     next_offsets: dict[str, int]
     checkpoints: list[str]
     replayed: int
+    safe: JournalRecord | None = None
+
+
+class _Tail(NamedTuple):
+    """The journal from the record whose state was loaded to its end; empty if the task never ran."""
+
+    records: list[JournalRecord]
+    state: Any
+    checkpoints: list[str]
 
 
 def recover(
@@ -48,23 +70,26 @@ def recover(
     """Bring a task back from its journal and checkpoints.
 
     ``progress`` is told how many of the records to replay are done. Raises Declined when the code changed with batches
-    left to replay, CheckpointCorrupt when no checkpoint loads, JournalMismatch when the replay differs from the journal
-    or the group's offsets do.
+    left to replay or a topic was made anew, CheckpointCorrupt when no checkpoint loads, StoreUnavailable when the store
+    does not answer, JournalMismatch when the replay differs from the journal or the group's offsets do.
     """
     where = f"{pipeline.topic('journal')}[{partition}]"
     topics = [stream.topic for stream in pipeline.inputs]
     committed = log.committed(topics, partition)  # waits until no transaction that could still change it is open
-    tail, state, saved = _tail(pipeline, partition, log, store, key)
+    tail = _tail(pipeline, partition, log, store, key)
     task = Task(pipeline, partition)
-    if not tail:
+    if not tail.records:
         _refuse_lost_journal(committed, where)
         return Recovered(task, None, {topic: log.beginning_offset(topic, partition) for topic in topics}, [], 0)
-    last = tail[-1]
+    safe, *rest = tail.records
+    last = tail.records[-1]
+    _refuse_other_topics(last, {topic: log.topic_id(topic) for topic in topics})
     _compare_offsets(last, committed, where)
-    task.restore(state)
-    _refuse_changed_code(tail, fingerprint, where)
-    replayed, total = 0, sum(record.records for record in tail[1:])
-    for record in tail[1:]:
+    task.restore(tail.state)
+    batches = [record for record in rest if record.records]
+    _refuse_changed_code(batches, fingerprint, where)
+    replayed, total = 0, sum(record.records for record in batches)
+    for record in batches:
         _replay(task, record, log, where)
         replayed += record.records
         if progress is not None:
@@ -72,42 +97,79 @@ def recover(
     next_offsets = {topic: last.ranges[topic][1] for topic in topics if topic in last.ranges}
     for topic in topics:  # an input that was declared since
         next_offsets.setdefault(topic, log.beginning_offset(topic, partition))
-    return Recovered(task, last, next_offsets, saved, replayed)
+    return Recovered(task, last, next_offsets, tail.checkpoints, replayed, safe)
 
 
-def _tail(
-    pipeline: Pipeline, partition: int, log: Log, store: BlobStore, key: bytes
-) -> tuple[list[JournalRecord], Any, list[str]]:
-    """The journal from the newest checkpoint that loads, the state in it, and the names of it and those before.
-
-    Empty if there is no journal yet.
-    """
-    topic = pipeline.topic("journal")
+def read_journal(log: Log, topic: str, partition: int, start: int, end: int) -> list[JournalRecord]:
+    """The journal's records with start <= offset < end. Raises JournalMismatch unless each follows the one before."""
     where = f"{topic}[{partition}]"
+    records = [journal.decode(record.value or b"", where) for record in log.read(topic, partition, start, end)]
+    journal.verify_chain(records, where)
+    return records
+
+
+def _tail(pipeline: Pipeline, partition: int, log: Log, store: BlobStore, key: bytes) -> _Tail:
+    topic = pipeline.topic("journal")
     end, beginning = log.end_offset(topic, partition), log.beginning_offset(topic, partition)
-    span, corrupt = TAIL_OFFSETS, dict[str, CheckpointCorrupt]()
+    span, failed = TAIL_OFFSETS, dict[str, PipelineError]()
     while True:
         start = max(beginning, end - span)
-        records = [journal.decode(record.value or b"", where) for record in log.read(topic, partition, start, end)]
-        journal.verify_chain(records, where)
-        for place in range(len(records) - 1, -1, -1):
-            name = records[place].checkpoint
-            if name is None or name in corrupt:
+        records = read_journal(log, topic, partition, start, end)
+        for place, name, load in _states(records, store, key):
+            if name in failed:
                 continue
             try:
-                state = checkpoint.load(store, name, key)
-            except CheckpointCorrupt as error:
-                corrupt[name] = error
+                state = load()
+            except (CheckpointCorrupt, StoreUnavailable) as error:
+                _log.warning("task %d falls back to the checkpoint before: %s", partition, error)
+                failed[name] = error
                 continue
-            saved = [record.checkpoint for record in records[: place + 1] if record.checkpoint not in {None, *corrupt}]
-            return records[place:], state, [name for name in dict.fromkeys(saved) if name]
+            return _Tail(records[place:], state, _names(records, place, failed))
         if start == beginning:
             break
         span *= 8
     if not records:
-        return [], None, []
-    raise CheckpointCorrupt(
-        f"none of {len(corrupt)} checkpoints loads: {next(iter(corrupt.values()), 'the journal names none')}",
+        return _Tail([], None, [])
+    raise _none_loads(failed, f"{topic}[{partition}]")
+
+
+def _states(records: list[JournalRecord], store: BlobStore, key: bytes) -> Iterator[tuple[int, str, Callable[[], Any]]]:
+    """The states that records hold or name, the newest first: place of the record it is the state after, name, how."""
+    if not records:
+        return
+    first, found = records[0].sequence, list[tuple[int, str, Callable[[], Any]]]()
+    for record in records:
+        if record.state is not None:
+            name = f"journal record {record.sequence}"
+            found.append((record.sequence, name, _loader(checkpoint.unseal, record.state, key, name)))
+        if record.checkpoint is not None and record.checkpoint.sequence >= first:
+            name = record.checkpoint.name
+            found.append((record.checkpoint.sequence, name, _loader(checkpoint.load, store, name, key)))
+    for sequence, name, load in sorted(found, key=lambda state: -state[0]):
+        yield sequence - first, name, load
+
+
+def _loader(load: Callable[..., Any], *args: Any) -> Callable[[], Any]:
+    return lambda: load(*args)
+
+
+def _names(records: list[JournalRecord], place: int, failed: Mapping[str, PipelineError]) -> list[str]:
+    """Blobs worth keeping: those of the state that was loaded and before, and what could not be read just now."""
+    loaded = records[place].sequence
+    saved = [record.checkpoint for record in records if record.checkpoint]
+    return [
+        each.name
+        for each in dict.fromkeys(saved)
+        if isinstance(failed.get(each.name), StoreUnavailable) or (each.name not in failed and each.sequence <= loaded)
+    ]
+
+
+def _none_loads(failed: Mapping[str, PipelineError], where: str) -> PipelineError:
+    for error in failed.values():
+        if isinstance(error, StoreUnavailable):
+            return error
+    return CheckpointCorrupt(
+        f"none of {len(failed)} checkpoints loads: {next(iter(failed.values()), 'the journal names none')}",
         where=where,
         remedy="bring back the checkpoint folder and RIVERRUN_SIGNING_KEY of the worker that wrote them",
     )
@@ -122,6 +184,16 @@ def _refuse_lost_journal(committed: dict[str, int | None], where: str) -> None:
         )
 
 
+def _refuse_other_topics(last: JournalRecord, ids: Mapping[str, str]) -> None:
+    for topic, known in last.topic_ids.items():
+        if ids.get(topic, known) != known:
+            raise Declined(
+                f"topic {topic} was deleted and made anew since the task read it",
+                where=topic,
+                remedy="its offsets mean other records now: restore it, or start the pipeline under another name",
+            )
+
+
 def _compare_offsets(last: JournalRecord, committed: dict[str, int | None], where: str) -> None:
     for topic, offset in committed.items():
         if offset is not None and topic in last.ranges and offset != last.ranges[topic][1]:
@@ -132,34 +204,45 @@ def _compare_offsets(last: JournalRecord, committed: dict[str, int | None], wher
             )
 
 
-def _refuse_changed_code(tail: list[JournalRecord], fingerprint: str, where: str) -> None:
-    others = {record.fingerprint for record in tail[1:]} - {fingerprint}
+def _refuse_changed_code(batches: list[JournalRecord], fingerprint: str, where: str) -> None:
+    others = {record.fingerprint for record in batches} - {fingerprint}
     if others:
         raise Declined(
-            f"{len(tail) - 1} batches are still to be replayed that other code, tables or libraries made"
-            f" ({', '.join(others)}; now {fingerprint})",
+            f"{len(batches)} batches are still to be replayed that other code, tables or libraries made"
+            f" ({', '.join(sorted(others))}; now {fingerprint})",
             where=where,
             remedy="start the earlier version once and stop it with SIGTERM: it saves a checkpoint, then deploy",
         )
 
 
 def _replay(task: Task, record: JournalRecord, log: Log, where: str) -> None:
-    ranges = [record.ranges[stream.topic] for stream in task.pipeline.inputs]
+    topics = [stream.topic for stream in task.pipeline.inputs]
+    ranges = [record.ranges[topic] for topic in topics]
     records = [
-        log.read(stream.topic, task.partition, first, next_offset) if next_offset > first else ()
-        for stream, (first, next_offset) in zip(task.pipeline.inputs, ranges, strict=True)
+        log.read(topic, task.partition, first, next_offset) if next_offset > first else ()
+        for topic, (first, next_offset) in zip(topics, ranges, strict=True)
     ]
-    batch = merge(ranges, records)
+    merged = merge(ranges, records)
+    skipped = {
+        (topics.index(skip.topic), skip.offset): RecordRejected(skip.detail, reason=skip.reason)
+        for skip in record.skipped
+    }
+    batch = Batch(merged.ranges, merged.records, skipped)
     if len(batch.records) != record.records or journal.input_digest(batch) != record.input_digest:
         raise JournalMismatch(
             f"batch {record.sequence} had {record.records} input records, now {len(batch.records)}, or others",
             where=where,
             remedy="the input topics lost or changed records (retention, compaction, deletion): restore them",
         )
-    step = task.step(batch)
+    try:
+        step = task.step(batch)
+    except ModelFailed as error:
+        raise JournalMismatch(
+            f"replaying batch {record.sequence} a model raised that had not: {error.what}", where=where, remedy=_SEED
+        ) from error
     if journal.output_digest(step.outputs) != record.output_digest:
         raise JournalMismatch(
             f"replaying batch {record.sequence} gave other outputs than were committed",
             where=where,
-            remedy="something in the pipeline is not deterministic: an unseeded model, a clock, a set's order",
+            remedy=_SEED,
         )

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from models.digest import state_digest
 from models.learner import Label, Role
-from models.panel import Drift, Panel
+from models.panel import Drift, ModelError, Panel
 from models.pending import HeldLabel, PendingEvent, PendingLabels
 from models.scores import Values
 from streams import outputs
@@ -21,11 +21,15 @@ from streams.batch import Batch
 from streams.errors import Declined, ModelFailed, RecordRejected
 from streams.featurizer import Featurizer
 from streams.inputs import AnyInput
-from streams.outputs import LabelFound
+from streams.outputs import KEY_BYTES_MAX, OUTPUT_BYTES_MAX, RECORD_BYTES_MAX, LabelFound
 from streams.pipeline import Pipeline
 from streams.ports import Output, Record
 from streams.report import PeriodReport
 from streams.schema import NUMBER_MAX, Decoder, Event, epoch_ms
+
+TIME_UNKNOWN_MS = -(2**62)
+LEAP_MAX_MS = 86_400_000
+"""How far one record moves the task's time forward at the most: a day. A gap of more is made up by later records."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,7 +83,7 @@ class Task:
         )
         self._pending = PendingLabels(ttl_ms, labels.pending_max, hold_early=labels.early == "hold")
         self._report = PeriodReport(round(pipeline.report_every.total_seconds() * 1000))
-        self._now_ms = -(2**62)
+        self._now_ms = TIME_UNKNOWN_MS
         self._step = Step()
         for table in pipeline.tables:
             table.load()
@@ -97,23 +101,37 @@ class Task:
     def step(self, batch: Batch) -> Step:
         """Take in a batch, in its order; learn; say what to put out."""
         self._step = step = Step()
+        skipped = batch.skipped
         for index, record in batch.records:
             stream = self._inputs[index]
             step.records[stream.topic] += 1
             if record.timestamp_ms > self._now_ms:
                 self._advance(record.timestamp_ms)
             self._report.records[stream.topic] += 1
+            if skipped and (index, record.offset) in skipped:
+                self._reject(stream.topic, record, skipped[index, record.offset])
+                continue
             try:
                 self._take(index, record)
             except RecordRejected as rejected:
                 self._reject(stream.topic, record, rejected)
+            except ModelFailed as failed:
+                failed.record = (index, record.offset)
+                raise
         return step
 
     def _advance(self, now_ms: int) -> None:
+        """Let the time pass, by ``LEAP_MAX_MS`` at most: one record from the future must not expire all that waits."""
+        if self._now_ms > TIME_UNKNOWN_MS:
+            now_ms = min(now_ms, self._now_ms + LEAP_MAX_MS)
         if self._report.due(now_ms):
             self._close_period(now_ms)
         self._now_ms = now_ms
-        events, labels = self._pending.expire(now_ms)
+        self._expire()
+
+    def _expire(self) -> None:
+        """Let go of what has waited too long, or is too much."""
+        events, labels = self._pending.expire(self._now_ms)
         for event in events:
             self._count_label("expired")
             self._outcome(event, None)
@@ -122,6 +140,9 @@ class Task:
 
     def _take(self, index: int, record: Record) -> None:
         stream = self._inputs[index]
+        if len(record.value or b"") > RECORD_BYTES_MAX or len(record.key or b"") > KEY_BYTES_MAX:
+            what = f"key and value may have {KEY_BYTES_MAX:,} and {RECORD_BYTES_MAX:,} bytes"
+            raise RecordRejected(what, reason="too_large")
         event = self._decoders[index](record.value)
         if stream.clean:
             self._clean(stream, event)
@@ -155,10 +176,17 @@ class Task:
         predictions, drifts = self._modelled(self._panel.predict, features)
         waiting = PendingEvent(event_id, record.key, time_ms, record.offset, features, predictions)
         topic, at_ms = self.pipeline.events.topic, record.timestamp_ms
-        self._put(outputs.features(waiting, topic, self.partition, at_ms))
-        self._put(outputs.prediction(waiting, self._panel.models, topic, self.partition, at_ms))
+        row = outputs.features(waiting, topic, self.partition, at_ms)
+        said = outputs.prediction(waiting, self._panel.models, topic, self.partition, at_ms)
+        if max(len(row.value), len(said.value)) > OUTPUT_BYTES_MAX:
+            what = f"its features or predictions have more than {OUTPUT_BYTES_MAX:,} bytes"
+            raise RecordRejected(what, reason="too_large")
+        self._put(row)
+        self._put(said)
         self._pending.add(waiting, self._now_ms)
         self._drifts(drifts, topic, record.offset)
+        if self._pending.overfull:
+            self._expire()
         held = self._pending.take_held(event_id)
         if held is not None:
             self._learn(waiting, LabelFound(held.label, held.label_time_ms, self.pipeline.labels.topic, held.offset))
@@ -176,6 +204,8 @@ class Task:
         if met == "held":
             self._count_label("early")
             self._pending.hold(event_id, held, self._now_ms)
+            if self._pending.overfull:
+                self._expire()
         elif met == "orphan":
             self._orphan(event_id, held)
         else:
@@ -214,9 +244,9 @@ class Task:
             return ask(*args, **kwargs)
         except Exception as error:
             raise ModelFailed(
-                f"a model raised {type(error).__name__}: {error}",
+                str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}",
                 where=f"{self.pipeline.name}[{self.partition}], record time {self._now_ms} ms",
-                remedy="give each model a StatImputer for features that may be None; see the cause above",
+                remedy="the record is skipped; give each model a StatImputer for features that may be None",
             ) from error
 
     def _outcome(self, event: PendingEvent, found: LabelFound | None) -> None:

@@ -4,68 +4,55 @@ One turn of the loop, in this order:
 
 1. poll      take what has come
 2. cut       a batch a task, in canonical order
-3. step      predict and learn, in memory
+3. step      predict and learn, in memory; small states are sealed
 4. begin     a transaction, after the learning: a slow model cannot time it out
-5. produce   the outputs and a journal record a task
+5. produce   the outputs and a journal record a task, which names the checkpoint that is safe by now
 6. offsets   with the group's metadata, which fences a worker that lost its tasks
 7. commit
-8. checkpoint, now and then, in a transaction of its own
+8. checkpoint, when due: the state is pickled here, and stored beside the data path
 
 A crash before 7 leaves nothing behind but memory that is gone; after 7, recovery replays from the last checkpoint. A
 transaction that fails leaves memory ahead of the log, so the worker gives up its tasks and rebuilds them: it never
-learns a batch twice in place.
+learns a batch twice in place. A batch that a model raises on is stepped over by a rebuilt task, without that record.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 
-import msgspec
-
-from streams import checkpoint, journal
+from streams import observe
+from streams.attempts import Caution, deadly
 from streams.batch import Batch, InputBuffers
+from streams.checkpointer import Checkpointer, Span, Store
+from streams.errors import Declined, ModelFailed
 from streams.fingerprint import fingerprint
-from streams.journal import JournalRecord
+from streams.journal import JournalRecord, Saved
 from streams.pipeline import Pipeline
-from streams.ports import BlobStore, Fetched, Log, Telemetry
+from streams.ports import Attempts, Background, BlobStore, Fetched, Log, Telemetry
 from streams.recovery import Recovered, recover
+from streams.skipping import step_without
 from streams.task import Step, Task
+from streams.task_run import TaskRun
 
 POLL_TIMEOUT_S = 0.1
-CHECKPOINTS_KEPT = 3
 SETTLE_AFTER_S = 1.0
 """How long all inputs must have been silent before an empty batch takes the markers at their ends."""
 
+_log = logging.getLogger("riverrun.worker")
 
-@dataclass(slots=True)
-class TaskRun:
-    """A task at work: its buffers, where its journal ends, and when its inputs last brought something."""
 
-    task: Task
-    buffers: InputBuffers
-    last: JournalRecord | None
-    positions: list[int]
-    checkpoints: list[str]
-    since_checkpoint: int = 0
-    active_s: list[float] = field(default_factory=list)
-    first_s: float | None = None
-    paused: set[int] = field(default_factory=set)
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A batch that was stepped over, and how long that took."""
 
-    @property
-    def dirty(self) -> bool:
-        """Whether anything was committed since the last checkpoint, be it only trailing offsets."""
-        return self.last is not None and self.last.checkpoint is None
-
-    def idle(self, now_s: float, idle_after_s: float) -> set[int]:
-        """Inputs that are read to their end and have been silent for long enough not to be waited for."""
-        if self.first_s is None:
-            return set()
-        return {
-            index
-            for index, active_s in enumerate(self.active_s)
-            if self.buffers.at_end(index) and now_s - max(active_s, self.first_s) >= idle_after_s
-        }
+    run: TaskRun
+    batch: Batch
+    step: Step
+    seconds: float = 0.0
+    saved: Saved | bytes | None = None
 
 
 class Worker:
@@ -84,6 +71,12 @@ class Worker:
     clock, wall
         Seconds: one that only goes forward, for waiting; and since the Unix epoch, for reporting lag. Neither has any
         influence on what is put out.
+    background
+        Stores checkpoints beside the data path.
+    attempts
+        Remembers the batch that is being stepped over, should the process die of it.
+    progress
+        Told of a recovery: which task, records replayed, records to replay.
     """
 
     def __init__(
@@ -95,13 +88,18 @@ class Worker:
         telemetry: Telemetry,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        background: Background,
+        attempts: Attempts,
+        progress: Callable[[int, int, int], None] = lambda _task, _done, _total: None,
     ) -> None:
-        self.pipeline, self._log, self._store, self._key = pipeline, log, store, key
-        self._telemetry, self._clock, self._wall = telemetry, clock, wall
+        self.pipeline, self._log, self._attempts = pipeline, log, attempts
+        self._telemetry, self._clock, self._wall, self._progress = telemetry, clock, wall, progress
+        self._store = Store(store, key, background, telemetry, clock)
         self._topics = [stream.topic for stream in pipeline.inputs]
         self._index = {topic: index for index, topic in enumerate(self._topics)}
         self._fingerprint = fingerprint(pipeline)
         self._idle_after_s = pipeline.idle_after.total_seconds()
+        self._watch = observe.Watch(telemetry, log)
         self.runs: dict[int, TaskRun] = {}
 
     def run(self, stop: Callable[[], bool]) -> None:
@@ -110,7 +108,7 @@ class Worker:
             self._log.subscribe(self._topics, self)
             while not stop():
                 self.turn()
-            self._checkpoint([run for run in self.runs.values() if run.dirty])
+            self._save([run for run in self.runs.values() if run.dirty])
         finally:
             self.runs.clear()
             self._log.close()
@@ -119,17 +117,20 @@ class Worker:
         """One turn of the loop."""
         for fetched in self._log.poll(self._poll_timeout_s(), self.pipeline.batch_max * 2):  # 1 poll
             self._take(fetched)
-        self._checkpoint([run for run in self.runs.values() if run.last is None])  # before the first batch
         now_s = self._clock()
-        work = [(run, batch) for run in self.runs.values() if (batch := self._cut(run, now_s)) is not None]  # 2 cut
-        if not work:
-            return
-        steps = [(run, batch, run.task.step(batch)) for run, batch in work]  # 3 step
-        stepped_s = self._clock()
-        self._commit(steps)  # 4 to 7
-        self._observe(steps, stepped_s - now_s, self._clock() - stepped_s)
-        due = [run for run, _ in work if run.since_checkpoint >= self.pipeline.checkpoint_every]
-        self._checkpoint(due)  # 8
+        self._save([run for run in self.runs.values() if run.last is None and now_s >= run.checkpoints.retry_at_s])
+        cut = [(run, batch) for run in self.runs.values() if (batch := self._cut(run, now_s)) is not None]  # 2 cut
+        work = [self._step(run, batch) for run, batch in cut]  # 3 step
+        if work:
+            stepped_s = self._clock()
+            self._commit(work)  # 4 to 7
+            self._telemetry.observe("batch_seconds", stepped_s - now_s)
+            self._telemetry.observe("transaction_seconds", self._clock() - stepped_s)
+            observe.batches(self._telemetry, self._log, self._wall, [(w.run, w.batch, w.step) for w in work])
+        squeezed = self._watch.look(list(self.runs.values()), now_s)
+        for run in self.runs.values():  # 8 checkpoint
+            if run.last is not None:
+                run.checkpoints.begin(run.task, run.last.sequence, run.positions, early=run in squeezed)
 
     def _poll_timeout_s(self) -> float:
         waiting = any(run.buffers.waiting(i) for run in self.runs.values() for i in range(len(self._topics)))
@@ -149,99 +150,127 @@ class Worker:
                 self._log.pause([(fetched.topic, fetched.partition)])
 
     def _cut(self, run: TaskRun, now_s: float) -> Batch | None:
+        """A batch to step over, or an empty one if there is a checkpoint to tell of; None if there is nothing."""
+        if run.last is None:
+            return None
+        nothing = run.nothing() if run.checkpoints.done else None
+        if run.checkpoints.full:
+            return nothing
         settle = run.buffers.trailing and now_s - max(run.active_s) >= SETTLE_AFTER_S
-        batch = run.buffers.cut(self.pipeline.batch_max, run.idle(now_s, self._idle_after_s), settle)
+        records_max = run.caution.records_max(run.positions, self.pipeline.batch_max)
+        batch = run.buffers.cut(records_max, run.idle(now_s, self._idle_after_s), settle)
         for index in [i for i in run.paused if run.buffers.waiting(i) < 2 * self.pipeline.batch_max]:
             run.paused.discard(index)
             self._log.resume([(self._topics[index], run.task.partition)])
-        return batch if batch.records or settle else None
+        return batch if batch.records or settle else nothing
 
-    def _commit(self, steps: list[tuple[TaskRun, Batch, Step]]) -> None:
+    def _step(self, run: TaskRun, batch: Batch) -> Work:
+        started_s = self._clock()
+        if batch.records:
+            if run.caution.verdict(batch) == "skip":
+                index, record = batch.records[0]
+                batch = replace(batch, skipped={(index, record.offset): deadly()})
+            run.caution.begin(batch)
+            try:
+                step = run.task.step(batch)
+            except ModelFailed as failed:
+                again = partial(self._recovered_task, run.task.partition)
+                run.task, batch, step = step_without(again, batch, failed)
+            run.caution.done()
+        else:
+            step = Step()
+        seconds = self._clock() - started_s
+        saved = run.checkpoints.finished() or (run.checkpoints.small(run.task) if batch.records else None)
+        return Work(run, batch, step, seconds, saved)
+
+    def _recovered_task(self, partition: int) -> Task:
+        return self._recover(partition).task
+
+    def _commit(self, work: list[Work]) -> None:
         log, offsets = self._log, dict[tuple[str, int], int]()
-        records = [(run, self._journal_record(run, batch, step)) for run, batch, step in steps]
+        records = [each.run.record(each.batch, each.step, self._fingerprint, each.saved) for each in work]
         log.begin()  # 4
-        for run, _, step in steps:  # 5
-            partition = run.task.partition
-            topics = {output.name: self.pipeline.topic(output.name) for output in step.outputs}
-            for name, key, value, timestamp_ms in step.outputs:
+        for each in work:  # 5
+            partition = each.run.task.partition
+            topics = {output.name: self.pipeline.topic(output.name) for output in each.step.outputs}
+            for name, key, value, timestamp_ms in each.step.outputs:
                 log.produce(topics[name], partition, key, value, timestamp_ms)
-        for run, record in records:
-            partition = run.task.partition
-            self._produce_journal(partition, record, run.task.now_ms)
+        for each, record in zip(work, records, strict=True):
+            partition = each.run.task.partition
+            self._produce_journal(partition, record, each.run.task.now_ms)
             offsets |= {(topic, partition): next_offset for topic, (_, next_offset) in record.ranges.items()}
         log.send_offsets(offsets)  # 6
         log.commit()  # 7
-        for run, record in records:
-            self._committed(run, record)
-
-    def _journal_record(self, run: TaskRun, batch: Batch, step: Step) -> JournalRecord:
-        return JournalRecord(
-            sequence=run.last.sequence + 1 if run.last else 0,
-            previous=run.last.digest() if run.last else "",
-            ranges=dict(zip(self._topics, batch.ranges, strict=True)),
-            records=len(batch.records),
-            input_digest=journal.input_digest(batch),
-            outputs=len(step.outputs),
-            output_digest=journal.output_digest(step.outputs),
-            fingerprint=self._fingerprint,
-        )
+        for each, record in zip(work, records, strict=True):
+            each.run.committed(record, each.seconds)
 
     def _produce_journal(self, partition: int, record: JournalRecord, now_ms: int) -> None:
         topic = self.pipeline.topic("journal")
         self._log.produce(topic, partition, str(partition).encode(), record.encode(), max(now_ms, 0))
 
-    def _committed(self, run: TaskRun, record: JournalRecord) -> None:
-        run.last = record
-        run.positions = [record.ranges[topic][1] for topic in self._topics]
-        run.since_checkpoint += record.records
-
-    def _checkpoint(self, runs: list[TaskRun]) -> None:
-        """Save the state of these tasks, and journal where it lies."""
+    def _save(self, runs: list[TaskRun]) -> None:
+        """Save the state of these tasks at once, and journal it. A store that fails leaves them as they are."""
+        work = []
         for run in runs:
-            started_s = self._clock()
-            name = checkpoint.save(self._store, run.task.state(), self._key)
-            empty = Batch(tuple((position, position) for position in run.positions), [])
-            record = self._journal_record(run, empty, Step())
-            record = msgspec.structs.replace(record, checkpoint=name)
-            self._log.begin()
-            self._produce_journal(run.task.partition, record, run.task.now_ms)
-            self._log.send_offsets(
-                {(t, run.task.partition): p for t, p in zip(self._topics, run.positions, strict=True)}
-            )
-            self._log.commit()
-            self._committed(run, record)
-            run.since_checkpoint = 0
-            self._prune(run, name)
-            task = str(run.task.partition)
-            self._telemetry.observe("checkpoint_seconds", self._clock() - started_s, task=task)
-            self._telemetry.gauge("checkpoint_timestamp_seconds", self._wall(), task=task)
-
-    def _prune(self, run: TaskRun, name: str) -> None:
-        if name not in run.checkpoints:
-            run.checkpoints.append(name)
-        while len(run.checkpoints) > CHECKPOINTS_KEPT:
-            self._store.delete(run.checkpoints.pop(0))
+            saved = run.checkpoints.now(run.task, run.next_sequence, run.positions)
+            if saved is not None:
+                work.append(Work(run, run.nothing(), Step(), saved=saved))
+        if work:
+            self._commit(work)
 
     def assigned(self, partitions: list[int]) -> None:
         """The group gave us these tasks: bring them back, and read on where they stopped."""
+        ids = {topic: self._log.topic_id(topic) for topic in self._topics}
         for partition in partitions:
-            started_s = self._clock()
-            recovered = recover(self.pipeline, partition, self._log, self._store, self._key, self._fingerprint)
-            self.runs[partition] = self._start(recovered)
+            if partition >= self.pipeline.partitions:
+                raise Declined(
+                    f"partition {partition} was added: the pipeline declares {self.pipeline.partitions}",
+                    where=", ".join(self._topics),
+                    remedy="keys have moved between tasks: make topics of the declared partition count again",
+                )
+            recovered = self._recover(partition)
+            self.runs[partition] = self._start(recovered, ids)
             for topic, offset in recovered.next_offsets.items():
                 self._log.seek(topic, partition, offset)
-            self._telemetry.observe("recovery_seconds", self._clock() - started_s, task=str(partition))
-            self._telemetry.count("replayed_records", recovered.replayed, task=str(partition))
+        self._watch.forget()
 
-    def _start(self, recovered: Recovered) -> TaskRun:
-        positions = [recovered.next_offsets[topic] for topic in self._topics]
+    def _recover(self, partition: int) -> Recovered:
+        started_s, task, tell = self._clock(), str(partition), self._telemetry
+
+        def progress(done: int, total: int) -> None:
+            tell.gauge("recovery_remaining_records", total - done, task=task)
+            self._progress(partition, done, total)
+
+        store = self._store
+        recovered = recover(self.pipeline, partition, self._log, store.blobs, store.key, self._fingerprint, progress)
+        seconds = self._clock() - started_s
+        tell.observe("recovery_seconds", seconds, task=task)
+        tell.count("replayed_records", recovered.replayed, task=task)
+        _log.info("task %d is back after %.2f s: %d records replayed", partition, seconds, recovered.replayed)
+        return recovered
+
+    def _start(self, recovered: Recovered, topic_ids: dict[str, str]) -> TaskRun:
+        partition, safe, last = recovered.task.partition, recovered.safe, recovered.last
+        positions = tuple(recovered.next_offsets[topic] for topic in self._topics)
+        checkpoints = Checkpointer(
+            self.pipeline,
+            self._store,
+            partition,
+            recovered.checkpoints,
+            sequence=safe.sequence if safe else -1,
+            positions=tuple(safe.ranges[topic][1] if safe and topic in safe.ranges else 0 for topic in self._topics),
+            span=Span(recovered.replayed),
+        )
+        checkpoints.collect_orphans()
         return TaskRun(
             recovered.task,
+            self._topics,
             InputBuffers(positions),
-            recovered.last,
+            last,
             positions,
-            recovered.checkpoints,
-            since_checkpoint=recovered.replayed,
+            checkpoints,
+            Caution.after_restart(self._attempts, partition, positions),
+            topic_ids,
             active_s=[self._clock()] * len(self._topics),
         )
 
@@ -249,38 +278,4 @@ class Worker:
         """The group takes these tasks away. Unless they are lost already, their next owner need not replay."""
         runs = [run for partition in partitions if (run := self.runs.pop(partition, None))]
         if not lost:
-            self._checkpoint([run for run in runs if run.dirty])
-
-    def _observe(self, steps: list[tuple[TaskRun, Batch, Step]], step_s: float, transaction_s: float) -> None:
-        tell = self._telemetry
-        tell.observe("batch_seconds", step_s)
-        tell.observe("transaction_seconds", transaction_s)
-        for run, batch, step in steps:
-            task = str(run.task.partition)
-            for topic, count in step.records.items():
-                tell.count("records", count, topic=topic, task=task)
-            for reason, count in step.rejects.items():
-                tell.count("rejects", count, reason=reason, task=task)
-            for outcome, count in step.labels.items():
-                tell.count("labels", count, outcome=outcome, task=task)
-            for watched, count in step.drifts.items():
-                tell.count("drifts", count, watched=watched, task=task)
-            for delay_ms in step.label_delays_ms:
-                tell.observe("label_delay_seconds", delay_ms / 1000)
-            tell.gauge("pending_labels", run.task.pending_labels, task=task)
-            for model, values in step.scores.items():
-                for score, value in values._asdict().items():
-                    if value is not None:
-                        tell.gauge("model_score", value, model=model, score=score, task=task)
-            self._observe_lag(run, batch, task)
-
-    def _observe_lag(self, run: TaskRun, batch: Batch, task: str) -> None:
-        behind = False
-        for topic, position in zip(self._topics, run.positions, strict=True):
-            lag = self._log.lag(topic, run.task.partition, position)
-            if lag is not None:
-                behind = behind or lag > 0
-                self._telemetry.gauge("lag_records", lag, topic=topic, task=task)
-        if batch.records:
-            age_s = self._wall() - batch.records[-1][1].timestamp_ms / 1000
-            self._telemetry.gauge("lag_seconds", age_s if behind else 0.0, task=task)
+            self._save([run for run in runs if run.dirty])

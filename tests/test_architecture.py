@@ -61,9 +61,9 @@ def test_the_core_imports_no_client_library(room: str) -> None:
     assert not [each for each in found if each.partition(": ")[2].partition(".")[0] in BARRED[room]]
 
 
-def test_only_joins_reads_tables_in_the_core() -> None:
+def test_only_joins_and_checkpoints_use_arrow_in_the_core() -> None:
     readers = {path.name for path in sources("streams") if any(n.startswith("pyarrow") for n in imported(parse(path)))}
-    assert readers == {"joins.py"}
+    assert readers == {"checkpoint.py", "joins.py"}, "tables are read by one, and the other compresses"
 
 
 @pytest.mark.parametrize("room", BARRED)

@@ -74,7 +74,7 @@ def _list_views(root: Path) -> None:
     for view in describe(root):
         table = Table("column", "type", "meaning", title=f"{view.name}: {view.comment}", title_justify="left")
         for column in view.columns:
-            table.add_row(*(_cell(part) for part in column))
+            table.add_row(*(cell(part) for part in column))
         console.print(table)
 
 
@@ -85,19 +85,19 @@ def _show(table: pa.Table) -> None:
     console = Console()
     shown = Table()
     for name in table.column_names:
-        shown.add_column(_cell(name))
+        shown.add_column(cell(name))
     columns = [column.to_pylist() for column in table.slice(0, _ROWS_SHOWN).columns]
     for row in zip(*columns, strict=True):
-        shown.add_row(*map(_cell, row))
+        shown.add_row(*map(cell, row))
     console.print(shown)
     if table.num_rows > _ROWS_SHOWN:
         console.print(f"The first {_ROWS_SHOWN} rows; for all of them: --format csv, json or parquet.")
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     """A value for a terminal: no markup, no control characters, times without their zone (all are UTC).
 
-    >>> _cell("[red]\\x1b[0m").plain, _cell(None).plain, _cell(0.1 + 0.2).plain
+    >>> cell("[red]\\x1b[0m").plain, cell(None).plain, cell(0.1 + 0.2).plain
     ('[red]\\\\x1b[0m', '', '0.3')
     """
     from datetime import datetime

@@ -8,6 +8,7 @@ python -m tests.sim --seed 7 --bug label-learned-twice
 from __future__ import annotations
 
 import argparse
+import logging
 from collections import Counter
 
 from rich.console import Console
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1_000, help="how many, from 0 on")
     parser.add_argument("--bug", choices=sorted(BUGS), help="plant it")
     arguments = parser.parse_args()
+    logging.disable(logging.WARNING)  # what workers warn of is what was done to them
     if arguments.seed is not None:
         return tell(arguments.seed, arguments.bug)
     return sweep(arguments.seeds, arguments.bug)

@@ -63,3 +63,15 @@ class Background:
         except Exception as error:
             promise.set_exception(error)
         return True
+
+
+class AtOnce:
+    """Work in the background that is done by the time it is asked for."""
+
+    def submit(self, work: Callable[[], T], /) -> Future[T]:
+        future = Future[T]()
+        try:
+            future.set_result(work())
+        except Exception as error:
+            future.set_exception(error)
+        return future

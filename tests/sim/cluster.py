@@ -74,6 +74,8 @@ class Cluster:
     members: dict[str, MemoryLog] = field(default_factory=dict)
     producers: dict[str, Producer] = field(default_factory=dict)
     generation: int = 0
+    ids: dict[str, str] = field(default_factory=dict)
+    beginnings: dict[tuple[str, int], int] = field(default_factory=dict)
     now_s: float = 0.0
     on: Callable[[str], None] = ignore
     """Called before and after every operation of a worker: "before commit", "after commit", …"""

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streams.errors import CheckpointCorrupt
+from streams.errors import CheckpointCorrupt, StoreUnavailable
 from tests.sim.cluster import Crash, ignore
 
 
-def disk_error(code: int) -> Exception:
+def disk_error(code: int) -> StoreUnavailable:
     """What a store raises when the disk does not do what it should: ENOSPC, EIO, …"""
-    return OSError(code, os.strerror(code))
+    return StoreUnavailable(os.strerror(code), where="checkpoints")
 
 
 class TornWrite(Crash):
@@ -44,7 +44,8 @@ class MemoryBlobs:
                 self.blobs[name] = blob[: int(len(blob) * torn.part)]
                 self.broken.add(name)
             raise
-        self.blobs.setdefault(name, blob)
+        self.blobs[name] = blob
+        self.broken.discard(name)
         self.on("after put")
 
     def get(self, name: str) -> bytes:

@@ -201,7 +201,10 @@ class MemoryLog:
             self.cluster.wait()
 
     def beginning_offset(self, topic: str, partition: int) -> int:
-        return 0
+        return self.cluster.beginnings.get((topic, partition), 0)
+
+    def topic_id(self, topic: str) -> str:
+        return self.cluster.ids.get(topic, f"id of {topic}")
 
     def lag(self, topic: str, partition: int, next_offset: int) -> int | None:
         if (topic, partition) not in self._ends:

@@ -24,13 +24,14 @@ KINDS = tuple(_KINDS)
 
 
 @cache
-def pipeline(kind: str, partitions: int, batch_max: int, checkpoint_every: int) -> Pipeline:
+def pipeline(kind: str, partitions: int, batch_max: int, checkpoint_every: int, inline_bytes_max: int) -> Pipeline:
     """One of the tiny pipelines. The same arguments give the same object."""
     return replace(
         _KINDS[kind],
         partitions=partitions,
         batch_max=batch_max,
         checkpoint_every=checkpoint_every,
+        inline_bytes_max=inline_bytes_max,
         idle_after=IDLE_AFTER,
     )
 

@@ -62,16 +62,23 @@ class Schedule:
     partitions: int
     batch_max: int
     checkpoint_every: int
+    inline_bytes_max: int
     workers: int
     restart_turns: int
     background_turns: int
     history: tuple[Publication, ...]
     faults: tuple[Fault, ...]
 
+    @property
+    def pipeline(self) -> tuple[str, int, int, int, int]:
+        """What tests/sim/pipelines.py makes the pipeline of."""
+        return (self.kind, self.partitions, self.batch_max, self.checkpoint_every, self.inline_bytes_max)
+
     def __str__(self) -> str:
         head = (
             f"seed {self.seed}: {self.kind}, {self.partitions} partitions, {self.workers} workers, batches of"
-            f" {self.batch_max}, a checkpoint every {self.checkpoint_every}, restarts after {self.restart_turns} turns,"
+            f" {self.batch_max}, a checkpoint every {self.checkpoint_every},"
+            f" states of up to {self.inline_bytes_max} bytes inline, restarts after {self.restart_turns} turns,"
             f" background work every {self.background_turns} turns"
         )
         return "\n".join([head, *(f"  {each}" for each in (*self.history, *self.faults))])
@@ -123,6 +130,7 @@ def draw(seed: int) -> Schedule:
         partitions=partitions,
         batch_max=chance.choice((2, 3, 5, 8)),
         checkpoint_every=chance.choice((4, 8, 16, 30)),
+        inline_bytes_max=chance.choice((0, 0, 0, 0, 10**6)),
         workers=chance.randint(1, min(partitions + 1, 3)),
         restart_turns=chance.choice((0, 1, 5, 50)),
         background_turns=chance.choice((1, 1, 3, 10)),

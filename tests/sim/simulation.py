@@ -13,7 +13,7 @@ the midst of its turn. So its next operation finds a world that went on.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,8 +21,9 @@ from unittest.mock import patch
 
 from streams import journal
 from streams import worker as worker_module
-from streams.errors import BrokerUnreachable, Fenced, OutcomeUnknown
+from streams.errors import BrokerUnreachable, Fenced, OutcomeUnknown, StoreUnavailable
 from streams.worker import Worker
+from tests.sim.attempts import MemoryAttempts
 from tests.sim.background import Background
 from tests.sim.cluster import Crash, ignore
 from tests.sim.faults import Faults
@@ -38,7 +39,7 @@ SHOWING_TURNS = 8
 
 TURNS_MAX = 3_000
 NAMES = "abcdef"
-EXPECTED = (Fenced, OutcomeUnknown, BrokerUnreachable, OSError)
+EXPECTED = (Fenced, OutcomeUnknown, BrokerUnreachable, StoreUnavailable)
 """What a worker may end with; its supervisor starts it again. Anything else is a bug."""
 
 
@@ -74,11 +75,12 @@ class Simulation:
 
     def __post_init__(self) -> None:
         plan = self.schedule
-        self.world = World(pipeline(plan.kind, plan.partitions, plan.batch_max, plan.checkpoint_every))
+        self.world = World(pipeline(*plan.pipeline))
         self.cluster, self.blobs = self.world.cluster, self.world.blobs
         self.processes: dict[str, Process] = {}
         self._stack: list[Process] = []
         self._starts: dict[str, int] = {}
+        self._attempts: defaultdict[str, MemoryAttempts] = defaultdict(MemoryAttempts)  # a folder a worker
         self._faults = Faults(self, plan.faults)
         self._sources = Sources(self.cluster, plan.history, self.fired)
         self._last: dict[tuple[str, int], int] = {}  # the last record before the closing one
@@ -153,7 +155,8 @@ class Simulation:
 
     def _start(self, name: str) -> Process:
         log, background = MemoryLog(self.cluster, name), Background()
-        process = self.processes[name] = Process(name, log, self.world.worker_on(log, background), background)
+        worker = self.world.worker_on(log, background, self._attempts[name])
+        process = self.processes[name] = Process(name, log, worker, background)
         topics = [stream.topic for stream in self.world.pipeline.inputs]
         self._supervise(process, lambda: log.subscribe(topics, process.worker))
         return process

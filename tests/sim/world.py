@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streams.pipeline import Pipeline
-from streams.ports import Record
+from streams.ports import Attempts, Background, Record
 from streams.records import OUTPUTS
 from streams.worker import Worker
-from tests.sim.background import Background
+from tests.sim.attempts import MemoryAttempts
+from tests.sim.background import AtOnce
 from tests.sim.cluster import Cluster, Crash, ignore
 from tests.sim.disk import MemoryBlobs
 from tests.sim.memory_log import MemoryLog
@@ -21,14 +22,19 @@ TURNS_MAX = 2_000
 
 
 class Quiet:
-    """Telemetry that adds up what it is told: "labels", and "labels: early" where an outcome or a reason is given."""
+    """Telemetry that adds up what it is told, and keeps the newest of each gauge by name and topic.
+
+    "labels" are added up under "labels: early" too, where an outcome or a reason is given.
+    """
 
     def __init__(self) -> None:
         self.counts: dict[str, float] = {}
+        self.gauges: dict[tuple[str, str], float] = {}
 
     def observe(self, name: str, value: float, **labels: str) -> None: ...
 
-    def gauge(self, name: str, value: float, **labels: str) -> None: ...
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        self.gauges[name, labels.get("topic", "")] = value
 
     def count(self, name: str, amount: float, **labels: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + amount
@@ -45,6 +51,8 @@ class World:
     cluster: Cluster = field(default_factory=Cluster)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     telemetry: Quiet = field(default_factory=Quiet)
+    background: Background = field(default_factory=AtOnce)
+    attempts: Attempts = field(default_factory=MemoryAttempts)
 
     def __post_init__(self) -> None:
         for topic, partitions in self.pipeline.topics.items():
@@ -79,15 +87,19 @@ class World:
 
     def new_worker(self, name: str = "a", pipeline: Pipeline | None = None, key: bytes = KEY) -> Worker:
         """A worker that has yet to ``run``."""
-        log = MemoryLog(self.cluster, name)
-        return self.worker_on(log, Background(), pipeline, key)
+        return self.worker_on(MemoryLog(self.cluster, name), self.background, self.attempts, pipeline, key)
 
     def worker_on(
-        self, log: MemoryLog, background: Background, pipeline: Pipeline | None = None, key: bytes = KEY
+        self,
+        log: MemoryLog,
+        background: Background,
+        attempts: Attempts,
+        pipeline: Pipeline | None = None,
+        key: bytes = KEY,
     ) -> Worker:
-        """The one place where tests make a worker. What is left to ``background`` is done when the test says so."""
-        clock = lambda: self.cluster.now_s  # noqa: E731 - one clock for all
-        return Worker(pipeline or self.pipeline, log, self.blobs, key, self.telemetry, clock, wall=lambda: 0.0)
+        """The one place where tests make a worker."""
+        outside = self.telemetry, lambda: self.now_s, lambda: 0.0, background, attempts
+        return Worker(pipeline or self.pipeline, log, self.blobs, key, *outside)
 
     def turn(self, worker: Worker) -> None:
         worker.turn()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import checkpoint
+from streams.checkpoint import BlobName
 from streams.errors import CheckpointCorrupt
 from tests.sim.disk import MemoryBlobs
 
@@ -40,6 +41,15 @@ def store() -> MemoryBlobs:
     return MemoryBlobs()
 
 
+def save(store: MemoryBlobs, state: Any, key: bytes = KEY) -> str:
+    return checkpoint.write(store, checkpoint.seal(checkpoint.freeze(state), key), task=3, sequence=41)
+
+
+def named(blob: bytes) -> str:
+    """Whoever can write blobs can also name them."""
+    return str(BlobName(3, 41, hashlib.sha256(blob).hexdigest()))
+
+
 def refused(store: MemoryBlobs, name: str, key: bytes = KEY) -> None:
     with pytest.raises(CheckpointCorrupt):
         checkpoint.load(store, name, key)
@@ -47,34 +57,32 @@ def refused(store: MemoryBlobs, name: str, key: bytes = KEY) -> None:
 
 
 def test_what_was_saved_is_loaded_again(store: MemoryBlobs) -> None:
-    name = checkpoint.save(store, {"models": [1, 2.5, "x"]}, KEY)
+    name = save(store, {"models": [1, 2.5, "x"]})
     assert checkpoint.load(store, name, KEY) == {"models": [1, 2.5, "x"]}
-    assert name == hashlib.sha256(store.blobs[name]).hexdigest()
+    assert BlobName.parse(name) == (3, 41, hashlib.sha256(store.blobs[name]).hexdigest())
 
 
 def test_the_bomb_goes_off_when_it_is_rightly_signed(store: MemoryBlobs) -> None:
-    checkpoint.load(store, checkpoint.save(store, Bomb("ours"), KEY), KEY)
+    checkpoint.load(store, save(store, Bomb("ours")), KEY)
     assert exploded == ["ours"], "so the other tests would notice"
 
 
 def test_a_blob_signed_with_another_key_is_refused(store: MemoryBlobs) -> None:
-    refused(store, checkpoint.save(store, Bomb("other key"), b"another key"))
+    refused(store, save(store, Bomb("other key"), b"another key"))
 
 
 def test_a_blob_that_a_stranger_planted_under_its_right_name_is_refused(store: MemoryBlobs) -> None:
-    payload = pickle.dumps(Bomb("planted"))
+    payload = checkpoint.seal(pickle.dumps(Bomb("planted")), b"")[len(checkpoint.MAGIC) + 32 :]
     for signature in (bytes(32), hmac.digest(b"", payload, "sha256"), hashlib.sha256(payload).digest()):
         blob = checkpoint.MAGIC + signature + payload
-        name = hashlib.sha256(blob).hexdigest()
-        store.put(name, blob)
-        refused(store, name)
-    bare = hashlib.sha256(payload).hexdigest()
-    store.put(bare, payload)
-    refused(store, bare)
+        store.put(named(blob), blob)
+        refused(store, named(blob))
+    store.put(named(payload), payload)
+    refused(store, named(payload))
 
 
 def test_a_blob_under_the_name_of_another_is_refused(store: MemoryBlobs) -> None:
-    ours, other = checkpoint.save(store, 1, KEY), checkpoint.save(store, Bomb("moved"), KEY)
+    ours, other = save(store, 1), save(store, Bomb("moved"))
     store.blobs[ours] = store.blobs[other]
     refused(store, ours)
 
@@ -83,7 +91,7 @@ def test_a_blob_under_the_name_of_another_is_refused(store: MemoryBlobs) -> None
 def test_any_truncation_and_any_flipped_bit_is_refused(data: Any) -> None:
     exploded.clear()
     store = MemoryBlobs()
-    name = checkpoint.save(store, Bomb("broken"), KEY)
+    name = save(store, Bomb("broken"))
     blob = store.blobs[name]
     at = data.draw(st.integers(0, len(blob) - 1))
     flipped = bytearray(blob)
@@ -91,15 +99,16 @@ def test_any_truncation_and_any_flipped_bit_is_refused(data: Any) -> None:
     for broken in (blob[:at], bytes(flipped), b"", blob + b"\0"):
         store.blobs[name] = broken
         refused(store, name)
-        renamed = hashlib.sha256(broken).hexdigest()  # whoever can write blobs can also name them
-        store.blobs[renamed] = broken
-        refused(store, renamed)
+        store.blobs[named(broken)] = broken
+        refused(store, named(broken))
 
 
 def test_a_missing_blob_is_a_corrupt_checkpoint(store: MemoryBlobs) -> None:
-    refused(store, "0" * 64)
+    refused(store, named(b"never stored"))
+    store.put("notes.txt", b"a stranger's")
+    refused(store, "notes.txt")
 
 
 def test_saving_the_same_state_twice_is_one_blob(store: MemoryBlobs) -> None:
-    assert checkpoint.save(store, {"a": 1}, KEY) == checkpoint.save(store, {"a": 1}, KEY)
+    assert save(store, {"a": 1}) == save(store, {"a": 1})
     assert len(list(store.names())) == 1

@@ -163,7 +163,7 @@ class TestLabelPolicies:
 
     def test_beyond_the_limit_the_oldest_events_expire(self) -> None:
         come = events(*[start(i, i, f"trip {i}") for i in range(5)])
-        assert self.run({"pending_max": 2}, *come)[1] == {"expired": 2}
+        assert self.run({"pending_max": 2}, *come)[1] == {"expired": 3}
 
     def test_a_label_that_says_nothing_new_is_not_counted_by_windows(self) -> None:
         # labels   10 min   10 min again   70 min "corrected"        mean: 10, and not 15 or 30

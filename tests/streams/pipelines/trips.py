@@ -152,6 +152,7 @@ pipeline = Pipeline(
     sliding_periods=3,
     batch_max=10,
     checkpoint_every=40,
+    inline_bytes_max=0,  # so that tests see blobs and replays; those of small states set it
     idle_after=timedelta(seconds=1),
 )
 

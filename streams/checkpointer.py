@@ -1,0 +1,238 @@
+"""When one task is saved, so that a restart replays little, and how: the data path waits for the pickling alone.
+
+    steps       ───■───■───■───■───■───■───■───▶
+    half full            │ pickle                   span: what a restart would have to replay
+    background           └── compress, sign, store ──┐
+    journal                                          └▶ named by the next record: the span shrinks
+    full                         the task waits until the store has taken it
+
+A state that is small rides in every journal record, and the span is always empty.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from streams import checkpoint
+from streams.checkpoint import BlobName
+from streams.errors import StoreUnavailable
+from streams.journal import Saved
+from streams.pipeline import Pipeline
+from streams.ports import Background, BlobStore, Telemetry
+from streams.task import Task
+
+KEPT = 3
+"""Blobs kept of a task: the newest, and two to fall back to."""
+
+RETRY_S_MAX = 30.0
+_log = logging.getLogger("riverrun.checkpoints")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where checkpoints go, and who writes them: what all tasks of a worker share."""
+
+    blobs: BlobStore
+    key: bytes
+    background: Background
+    telemetry: Telemetry
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a restart replays: so many records, that took so long to step over."""
+
+    records: int = 0
+    seconds: float = 0.0
+
+    def less(self, other: Span) -> Span:
+        """What is left when another span is safe."""
+        return Span(self.records - other.records, self.seconds - other.seconds)
+
+
+class Written(NamedTuple):
+    """A blob that is safe in the store: its name, and its size in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A checkpoint being written: of the state after which record, what was to be replayed and read then."""
+
+    blob: Future[Written]
+    sequence: int
+    span: Span
+    positions: tuple[int, ...]
+    started_s: float
+
+
+@dataclass(slots=True)
+class Checkpointer:
+    """One task's checkpoints.
+
+    ``names`` are the blobs the journal knows, oldest first; ``sequence`` is the journal record whose state is safe, and
+    ``positions`` where the inputs stood then: what lies before is never read again.
+    """
+
+    pipeline: Pipeline
+    store: Store
+    partition: int
+    names: list[str]
+    sequence: int
+    positions: tuple[int, ...]
+    span: Span = field(default_factory=Span)
+    inline: bool = True
+    pending: Pending | None = None
+    retry_at_s: float = 0.0
+    failures: int = 0
+    warned_bytes: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether a batch more would be more to replay than declared."""
+        return self._filled(1.0)
+
+    def _filled(self, part: float) -> bool:
+        limit_s = self.pipeline.replay_max.total_seconds()
+        return self.span.records >= part * self.pipeline.checkpoint_every or self.span.seconds >= part * limit_s
+
+    def stepped(self, records: int, seconds: float) -> None:
+        """A batch was committed."""
+        self.span = Span(self.span.records + records, self.span.seconds + seconds)
+
+    def small(self, task: Task) -> bytes | None:
+        """The sealed state, if it is small enough to ride in a journal record."""
+        if not self.inline:
+            return None
+        sealed = checkpoint.seal(self._freeze(task), self.store.key)
+        self.inline = len(sealed) <= self.pipeline.inline_bytes_max
+        return sealed if self.inline else None
+
+    def begin(self, task: Task, sequence: int, positions: Iterable[int], *, early: bool = False) -> None:
+        """Pickle the state and have it written in the background, if it is time to; ``early``: before it is."""
+        if self.pending or self.store.clock() < self.retry_at_s or not (early or self._filled(0.5)):
+            return
+        started_s = self.store.clock()
+        frozen = self._freeze(task)
+
+        def write() -> Written:
+            return self._write(checkpoint.seal(frozen, self.store.key), sequence)
+
+        blob = self.store.background.submit(write)
+        self.pending = Pending(blob, sequence, self.span, tuple(positions), started_s)
+
+    @property
+    def done(self) -> bool:
+        """Whether the blob that is being written is written, or failed."""
+        return self.pending is not None and self.pending.blob.done()
+
+    def finished(self) -> Saved | None:
+        """The checkpoint that is safe in the store and not yet in the journal."""
+        pending = self.pending
+        if pending is None or not self.done:
+            return None
+        try:
+            return Saved(pending.blob.result().name, pending.sequence)
+        except StoreUnavailable as error:
+            self.pending = None
+            self._failed(error)
+            return None
+
+    def now(self, task: Task, sequence: int, positions: Iterable[int]) -> Saved | bytes | None:
+        """Save at once what will be the state after the record ``sequence``; None when the store does not take it."""
+        started_s = self.store.clock()
+        sealed = checkpoint.seal(self._freeze(task), self.store.key)
+        if len(sealed) <= self.pipeline.inline_bytes_max:
+            return sealed
+        done = Future[Written]()
+        try:
+            done.set_result(self._write(sealed, sequence))
+        except StoreUnavailable as error:
+            self._failed(error)
+            return None
+        self.pending = Pending(done, sequence, self.span, tuple(positions), started_s)
+        return self.finished()
+
+    def journaled(self, sequence: int, positions: Iterable[int], saved: Saved | bytes | None) -> None:
+        """A journal record was committed, with this state in it or this checkpoint named by it."""
+        if isinstance(saved, bytes):
+            self.sequence, self.positions, self.span = sequence, tuple(positions), Span()
+            self.pending = None  # whatever is being written is older
+        elif saved is not None:
+            pending = self.pending
+            assert pending is not None
+            self.sequence, self.positions = saved.sequence, pending.positions
+            self.span, self.pending, self.failures = self.span.less(pending.span), None, 0
+            self.inline = pending.blob.result().size <= self.pipeline.inline_bytes_max
+            self.names.append(saved.name)
+            old = self.names[:-KEPT]
+            del self.names[:-KEPT]
+            if old:
+                self.store.background.submit(lambda: self._delete(old))
+            seconds, label = self.store.clock() - pending.started_s, str(self.partition)
+            self.store.telemetry.observe("checkpoint_seconds", seconds, task=label)
+
+    def collect_orphans(self) -> None:
+        """Delete this task's blobs that the journal does not know: written, and then the process died.
+
+        Only while none is being written, which the journal does not know either.
+        """
+        assert self.pending is None
+        try:
+            ours = [
+                name for name in self.store.blobs.names() if (it := BlobName.parse(name)) and it.task == self.partition
+            ]
+        except StoreUnavailable as error:
+            _log.warning("task %d: orphaned checkpoints stay: %s", self.partition, error)
+            return
+        self._delete([name for name in ours if name not in self.names])
+
+    def _delete(self, names: list[str]) -> None:
+        """One that cannot be deleted now is an orphan that the next recovery collects."""
+        try:
+            for name in names:
+                self.store.blobs.delete(name)
+        except StoreUnavailable as error:
+            _log.warning("task %d: old checkpoints stay: %s", self.partition, error)
+
+    def _freeze(self, task: Task) -> bytes:
+        started_s = self.store.clock()
+        frozen = checkpoint.freeze(task.state())
+        tell, label = self.store.telemetry, str(self.partition)
+        tell.observe("checkpoint_pickle_seconds", self.store.clock() - started_s, task=label)
+        tell.gauge("checkpoint_bytes", len(frozen), task=label)
+        if len(frozen) > max(self.pipeline.state_bytes_max, 2 * self.warned_bytes):
+            self.warned_bytes = len(frozen)
+            _log.warning(
+                "the state of task %d is %d bytes, over its budget of %d: saving and moving it is slow. Largest: %s. "
+                "Bound the models (a tree's max_size), shorten expire_after or windows, or raise state_bytes_max",
+                self.partition,
+                len(frozen),
+                self.pipeline.state_bytes_max,
+                ", ".join(f"{name} {size}" for name, size in sizes(task.state())[:3]),
+            )
+        return frozen
+
+    def _write(self, sealed: bytes, sequence: int) -> Written:
+        return Written(checkpoint.write(self.store.blobs, sealed, self.partition, sequence), len(sealed))
+
+    def _failed(self, error: StoreUnavailable) -> None:
+        self.failures += 1
+        self.retry_at_s = self.store.clock() + min(2.0 ** (self.failures - 1), RETRY_S_MAX)
+        self.store.telemetry.count("checkpoint_failures", 1, task=str(self.partition))
+        _log.warning("task %d goes on without a checkpoint until its replay span is full: %s", self.partition, error)
+
+
+def sizes(state: dict[str, Any]) -> list[tuple[str, int]]:
+    """The parts of a state with their pickled sizes, the largest first."""
+    parts = {name: part for name, part in state.items() if name != "panel"}
+    parts |= {f"model {name}": model for name, model in state["panel"]["models"].items()}
+    return sorted(((name, len(pickle.dumps(part))) for name, part in parts.items()), key=lambda size: -size[1])

@@ -1,0 +1,111 @@
+"""What a worker tells operators: once a batch, and now and then of each input."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from streams.batch import Batch
+from streams.ports import Log, Telemetry
+from streams.task import Step
+from streams.task_run import TaskRun
+
+WATCH_EVERY_S = 10.0
+BLOCKED_WARN_S = 60.0
+"""An open transaction that holds an input back for so long is told of: clients end theirs after 60 s by default."""
+
+_log = logging.getLogger("riverrun.inputs")
+
+
+def batches(tell: Telemetry, log: Log, wall: Callable[[], float], steps: list[tuple[TaskRun, Batch, Step]]) -> None:
+    """Count what was just committed."""
+    for run, batch, step in steps:
+        task = str(run.task.partition)
+        for topic, count in step.records.items():
+            tell.count("records", count, topic=topic, task=task)
+        for reason, count in step.rejects.items():
+            tell.count("rejects", count, reason=reason, task=task)
+        for outcome, count in step.labels.items():
+            tell.count("labels", count, outcome=outcome, task=task)
+        for watched, count in step.drifts.items():
+            tell.count("drifts", count, watched=watched, task=task)
+        for delay_ms in step.label_delays_ms:
+            tell.observe("label_delay_seconds", delay_ms / 1000)
+        tell.gauge("pending_labels", run.task.pending_labels, task=task)
+        for model, values in step.scores.items():
+            for score, value in values._asdict().items():
+                if value is not None:
+                    tell.gauge("model_score", value, model=model, score=score, task=task)
+        _lag(tell, log, wall, run, batch)
+
+
+def _lag(tell: Telemetry, log: Log, wall: Callable[[], float], run: TaskRun, batch: Batch) -> None:
+    behind, task = False, str(run.task.partition)
+    for topic, position in zip(run.topics, run.positions, strict=True):
+        lag = log.lag(topic, run.task.partition, position)
+        if lag is not None:
+            behind = behind or lag > 0
+            tell.gauge("lag_records", lag, topic=topic, task=task)
+    if batch.records:
+        age_s = wall() - batch.records[-1][1].timestamp_ms / 1000
+        tell.gauge("lag_seconds", age_s if behind else 0.0, task=task)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at every input now and then: does retention come near the replay's start, does a transaction block it?"""
+
+    tell: Telemetry
+    log: Log
+    due_s: float = 0.0
+    beginnings: dict[tuple[str, int], int] = field(default_factory=dict)
+    blocked: dict[tuple[str, int], tuple[int, float]] = field(default_factory=dict)  # stable end, seen there since
+    warned: set[tuple[str, int]] = field(default_factory=set)
+
+    def look(self, runs: list[TaskRun], now_s: float) -> list[TaskRun]:
+        """The tasks that should be saved soon, for what they would replay is about to be deleted."""
+        if now_s < self.due_s:
+            return []
+        self.due_s = now_s + WATCH_EVERY_S
+        for run in runs:
+            for index in range(len(run.topics)):
+                self._blocked(run, index, now_s)
+        looks = [(run, [self._squeezed(run, index) for index in range(len(run.topics))]) for run in runs]
+        return [run for run, squeezed in looks if any(squeezed)]
+
+    def forget(self) -> None:
+        """The assignment changed."""
+        self.beginnings.clear()
+        self.blocked.clear()
+        self.due_s = 0.0
+
+    def _squeezed(self, run: TaskRun, index: int) -> bool:
+        """Whether the log's beginning passes the replay's start before the look after the next, at its present pace."""
+        topic, partition = at = run.topics[index], run.task.partition
+        beginning = self.log.beginning_offset(topic, partition)
+        moved = beginning - self.beginnings.get(at, beginning)
+        self.beginnings[at] = beginning
+        start = run.checkpoints.positions[index]
+        self.tell.gauge("replay_margin_records", start - beginning, topic=topic, task=str(partition))
+        return start < run.positions[index] and moved > 0 and beginning + 2 * moved >= start
+
+    def _blocked(self, run: TaskRun, index: int, now_s: float) -> None:
+        """Whether records lie behind the end that may be read: then a transaction is open there, since when?"""
+        topic, partition = at = run.topics[index], run.task.partition
+        end = run.buffers.read_to(index)
+        beyond = self.log.lag(topic, partition, end) if end is not None else 0
+        if end is None or not beyond:
+            self.blocked.pop(at, None)
+            self.warned.discard(at)
+        elif at not in self.blocked or self.blocked[at][0] != end:
+            self.blocked[at] = (end, now_s)
+        seconds = now_s - self.blocked[at][1] if at in self.blocked else 0.0
+        self.tell.gauge("input_blocked_seconds", seconds, topic=topic, task=str(partition))
+        if seconds >= BLOCKED_WARN_S and at not in self.warned:
+            self.warned.add(at)
+            _log.warning(
+                "%s[%d] cannot be read past offset %s: a producer has left a transaction open for %.0f s. "
+                "`kafka-transactions.sh find-hanging` names it, `abort` ends it",
+                *(topic, partition, end, seconds),
+            )

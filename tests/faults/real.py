@@ -1,0 +1,299 @@
+"""A small pipeline on a real broker, run by real workers that can be made to die where a test wants them to."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import Producer
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from connectors.kafka_reader import quiet
+from connectors.kafka_scan import scan
+from infra import process
+from infra.roles import group_of
+from infra.settings import Settings
+from infra.state import SavedState
+from infra.topics import apply_topics, lag
+from streams import journal
+from streams.pipeline import Pipeline, load_pipeline
+from streams.ports import Output, Record
+from streams.records import OUTPUTS, RejectRecord
+from streams.task import Task
+from tests.streams import kit
+
+T0_MS = 1_700_000_000_000
+CLOSING_MS = 10_000_000
+"""Closing records come so long after the last: a batch takes a record only while every input shows its next."""
+
+SOURCE = '''
+"""Will it be large? Tests write this file, each under a name of its own."""
+
+from datetime import datetime, timedelta
+
+from river.drift import ADWIN
+from river.linear_model import LogisticRegression
+from river.preprocessing import StandardScaler
+from river.tree import HoeffdingTreeClassifier
+
+from models import Learner, on_error
+from streams import Context, Event, Events, Features, Labels, Pipeline
+{imports}
+
+class Asked(Event):
+    id: str
+    shop: str
+    at: datetime
+    x: float
+    note: str = ""
+
+
+class Answered(Event):
+    id: str
+    shop: str
+    at: datetime
+    large: bool
+
+
+asked = Events("{name}-asked", Asked, key="shop", time="at", id="id")
+answered = Labels("{name}-answered", Answered, key="shop", time="at", joins="id", expire_after=timedelta(hours=1))
+usual = asked.window(by="shop", over=timedelta(minutes=5)).mean("x")
+
+
+def features(event: Asked, now: Context) -> Features:
+    {effect}
+    return {{"x": event.x, "usual": now[usual], "note": len(event.note)}}
+
+
+def large(label: Answered) -> bool:
+    return label.large
+
+
+pipeline = Pipeline(
+    name="{name}",
+    events=asked,
+    labels=answered,
+    features=features,
+    target=large,
+    champion=Learner("logistic", StandardScaler() | LogisticRegression()),
+    challengers=[Learner("tree", HoeffdingTreeClassifier(grace_period=50))],
+    drift=[on_error(ADWIN())],
+    report_every=timedelta(minutes=1),
+    idle_after=timedelta(hours=1),
+    batch_max=50,
+    {options}
+)
+'''
+
+
+@dataclass
+class Real:
+    """One test's pipeline. ``options`` are lines of its declaration, ``effect`` a line of its feature function."""
+
+    servers: str
+    home: Path
+    name: str
+    options: str = "checkpoint_every=400, inline_bytes_max=0"
+    partitions: int = 1
+    effect: str = ""
+    imports: str = ""
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    sent: int = 0
+    at_ms: int = T0_MS
+
+    def __post_init__(self) -> None:
+        self.write()
+        self.pipeline: Pipeline = load_pipeline(self.file)
+        self.settings = Settings(home=self.home, bootstrap_servers=self.servers)
+        apply_topics(self.pipeline, self.settings)
+
+    @property
+    def file(self) -> Path:
+        return self.home / f"{self.name.replace('-', '_')}.py"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.settings.kafka_python()
+
+    def write(self) -> None:
+        """The pipeline's file, as declared now."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        options = f"partitions={self.partitions}, {self.options}"
+        text = SOURCE.format(name=self.name, options=options, effect=self.effect or "pass", imports=self.imports)
+        self.file.write_text(text)
+
+    def publish(self, count: int = 200, seed: int = 1, abort_every: int = 0) -> None:
+        """So many events with their labels, in one transaction each batch of 50; some aborted ones between."""
+        draw = random.Random(seed)
+        producer = self.producer()
+        for first in range(0, count, 50):
+            rows = [row for i in range(first, min(first + 50, count)) for row in self._event(draw, i)]
+            self._send(producer, rows)
+            if abort_every and first // 50 % abort_every == 0:
+                self._send(producer, rows[:20], commit=False)
+
+    def _event(self, draw: random.Random, i: int) -> Iterable[tuple[str, int, int, dict[str, Any]]]:
+        partition = i % self.partitions
+        name, shop, x = f"event {self.sent}", f"shop {partition}", draw.gauss(0, 1)
+        self.sent += 1
+        self.at_ms += 1_000
+        yield "asked", partition, self.at_ms, {"id": name, "shop": shop, "at": iso(self.at_ms), "x": x}
+        if draw.random() < 0.95:
+            late = {"id": name, "shop": shop, "at": iso(self.at_ms), "large": x + draw.gauss(0, 0.3) > 0}
+            yield "answered", partition, self.at_ms + draw.randrange(100, 900), late
+            if draw.random() < 0.05:
+                yield "answered", partition, self.at_ms + 950, late
+
+    def close(self) -> None:
+        """After this everything published before it can be processed."""
+        self.at_ms += CLOSING_MS
+        rows = [
+            (what, partition, self.at_ms, {"id": f"closing {self.at_ms}", "shop": "", "at": iso(self.at_ms)} | more)
+            for partition in range(self.partitions)
+            for what, more in (("asked", {"x": 0.0}), ("answered", {"large": False}))
+        ]
+        self._send(self.producer(), rows)
+
+    def producer(self, **config: Any) -> Producer:
+        """A transactional producer, ready."""
+        options = {"transactional.id": f"{self.name}-producer", "bootstrap.servers": self.servers, "linger.ms": 20}
+        producer = Producer(options | config, logger=quiet)
+        producer.init_transactions(20)
+        return producer
+
+    def _send(self, producer: Producer, rows: Iterable[tuple[str, int, int, Any]], commit: bool = True) -> None:
+        producer.begin_transaction()
+        for what, partition, at_ms, row in rows:
+            value = row if isinstance(row, bytes) else json.dumps(row).encode()
+            topic, key = f"{self.name}-{what}", f"shop {partition}"
+            producer.produce(topic, value, key, partition, timestamp=at_ms)
+        (producer.commit_transaction if commit else producer.abort_transaction)(20)
+
+    def send_raw(self, what: str, value: bytes, **config: Any) -> None:
+        """One record of any bytes."""
+        self.at_ms += 1_000
+        self._send(self.producer(**config), [(what, 0, self.at_ms, value)])
+
+    def worker(
+        self, worker_id: str = "1", *, die: str = "", home: Path | None = None, more: Mapping[str, str] = {}
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker. ``die`` names an operation and which one: see dying_worker.py."""
+        environment = {
+            "RIVERRUN_HOME": str(home or self.home),
+            "RIVERRUN_BOOTSTRAP_SERVERS": self.servers,
+            "PYTHONHASHSEED": "0",
+            "RIVERRUN_TEST_DIE": die,
+            **more,
+        }
+        program = "tests.faults.dying_worker" if die or more else "infra.cli"
+        command = [sys.executable, "-W", "error", "-m", program, "worker", str(self.file), "--id", worker_id]
+        started = process.spawn(command, name="worker", log=self.log(worker_id), env=environment)
+        self.running.append(started)
+        return started
+
+    def log(self, worker_id: str = "1") -> Path:
+        return self.home / f"worker-{worker_id}.log"
+
+    def lag(self) -> int:
+        """Offsets of the inputs that no worker has committed."""
+        return lag(self.pipeline, self.settings, group_of(self.pipeline))
+
+    def until_done(self, deadline_s: float = 90.0) -> None:
+        """Wait until all but the closing records is processed."""
+        self.until(self.processed, deadline_s)
+
+    def processed(self) -> bool:
+        """Whether the journals cover all committed inputs but the closing records and what lies behind them."""
+        left = 0
+        for partition in range(self.partitions):
+            chain = self.journal(partition)
+            for stream in self.pipeline.inputs:
+                done = chain[-1].ranges[stream.topic][1] if chain else 0
+                rest = [r for r in self.records(stream.topic, partition) if r.offset >= done]
+                left += sum(b'"closing ' not in (r.value or b"") for r in rest)
+        return left == 0
+
+    def until(self, condition: Callable[[], Any], deadline_s: float = 60.0) -> None:
+        """Wait on a condition."""
+        again = retry_if_result(lambda result: not result)
+        try:
+            Retrying(stop=stop_after_delay(deadline_s), wait=wait_fixed(0.1), retry=again)(condition)
+        except RetryError:
+            logs = "\n".join(f"--- {path.name}\n{path.read_text()[-3_000:]}" for path in self.home.glob("worker-*.log"))
+            raise AssertionError(f"not within {deadline_s:.0f} s; lag {self.lag()}; {logs}") from None
+
+    def records(self, topic: str, partition: int = 0) -> list[Record]:
+        """All committed records, read by another client than the one that wrote them."""
+        found = scan(self.config, topic, {partition: 0})
+        return [Record(r.offset, r.timestamp, r.key, r.value) for r in found]
+
+    def outputs(self, partition: int = 0) -> dict[str, list[tuple[Any, ...]]]:
+        return {
+            name: [(r.timestamp_ms, r.key, r.value) for r in self.records(self.pipeline.topic(name), partition)]
+            for name in OUTPUTS
+        }
+
+    def journal(self, partition: int = 0) -> list[journal.JournalRecord]:
+        chain = [journal.decode(r.value or b"", "") for r in self.records(self.pipeline.topic("journal"), partition)]
+        journal.verify_chain(chain, self.name)
+        return chain
+
+    def rejects(self, partition: int = 0) -> list[RejectRecord]:
+        decode = msgspec.json.Decoder(RejectRecord).decode
+        return [decode(value) for _, _, value in self.outputs(partition)["rejects"]]
+
+    def wanted(self, partition: int = 0) -> tuple[dict[str, list[tuple[Any, ...]]], str]:
+        """What an undisturbed run puts out, and the digest of its state: stepped by hand over what was processed."""
+        chain = self.journal(partition)
+        inputs = [
+            [r for r in self.records(stream.topic, partition) if r.offset < chain[-1].ranges[stream.topic][1]]
+            for stream in self.pipeline.inputs
+        ]
+        task, outputs = Task(self.pipeline, partition), list[Output]()
+        for batch in kit.batches(inputs, 10**9):
+            outputs += task.step(batch).outputs
+        rows = {name: [(o.timestamp_ms, o.key, o.value) for o in outputs if o.name == name] for name in OUTPUTS}
+        return rows, task.digest()
+
+    def digest(self, partition: int = 0) -> str:
+        """Digest of the task's state as the next worker finds it."""
+        with SavedState.of(self.pipeline, self.settings) as saved:
+            return saved.recovered(partition)[0].digest()
+
+    def check(self) -> None:
+        """Everything is what it would have been without any fault."""
+        for partition in range(self.partitions):
+            rows, digest = self.wanted(partition)
+            outputs = self.outputs(partition)
+            assert sum(map(len, rows.values())) > 50, "there was something to lose"
+            for name in OUTPUTS:
+                assert outputs[name] == rows[name], f"{name}[{partition}]"
+            assert self.digest(partition) == digest
+
+    def stop(self) -> None:
+        """Every worker that a test started ends, those that were stopped by a signal too."""
+        for each in self.running:
+            if each.poll() is None:
+                each.send_signal(signal.SIGCONT)
+        for each in self.running:
+            process.stop(each, 20)
+
+
+def iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
+
+
+def killed(worker: subprocess.Popen[bytes]) -> None:
+    """kill -9, and wait until it is gone."""
+    os.kill(worker.pid, signal.SIGKILL)
+    assert worker.wait(20) == -signal.SIGKILL

@@ -1,0 +1,68 @@
+"""What is watched of the inputs, beside the data path."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from streams.errors import Declined
+from tests.sim.cluster import Transaction
+from tests.sim.world import World
+from tests.streams import kit
+from tests.streams.pipelines import trips
+
+
+def world() -> World:
+    made = World(trips.pipeline)
+    made.put(kit.history(1, 20, gaps=False))
+    return made
+
+
+def test_a_transaction_left_open_in_an_input_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    # starts   a b c │ open: d │ e f     nothing behind the open transaction can be read
+    made = world()
+    worker = made.run()
+    hanging = Transaction()
+    made.cluster.append("starts", 0, kit.start(0, 0, "hangs"), hanging)
+    made.cluster.put("starts", 0, kit.start(0, 0, "behind it"))
+    for _ in range(30):
+        made.turn(worker)
+        made.now_s += 10
+    assert made.telemetry.gauges["input_blocked_seconds", "starts"] > 60
+    told = [record.getMessage() for record in caplog.records if "left a transaction open" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].startswith("starts[0] cannot be read past offset")
+    made.cluster.end(hanging, commit=True)
+    made.until_done(worker)
+    for _ in range(3):
+        made.turn(worker)
+        made.now_s += 10
+    assert made.telemetry.gauges["input_blocked_seconds", "starts"] == 0
+    assert len(made.outputs()["features"]) > 20
+
+
+def test_a_partition_that_was_added_stops_the_worker() -> None:
+    made = world()
+    for topic in made.pipeline.topics:
+        made.cluster.topics[topic].append([])
+    with pytest.raises(Declined, match="partition 1 was added: the pipeline declares 1"):
+        made.run()
+
+
+def test_a_topic_that_was_deleted_and_made_anew_stops_it() -> None:
+    made = world()
+    made.run()._log.close()
+    made.cluster.ids["ends"] = "another"
+    worker = made.worker("b")
+    with pytest.raises(Declined, match="topic ends was deleted and made anew"):
+        made.turn(worker)
+
+
+def test_how_far_the_logs_beginning_is_from_the_replays_start_is_told() -> None:
+    made = World(replace(trips.pipeline, checkpoint_every=30))
+    made.put(kit.history(1, 60, gaps=False))
+    worker = made.run()
+    made.now_s += 20
+    made.turn(worker)
+    assert made.telemetry.gauges["replay_margin_records", "starts"] == worker.runs[0].checkpoints.positions[2] > 0
