@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint fmt lock clean
+.PHONY: help setup demo test sim lint fmt lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -23,6 +23,9 @@ demo: setup  ## a year of New York flights through a real Kafka
 
 test: setup  ## every test, doctest and contract
 	$(BIN)/python -m pytest
+
+sim: setup  ## crashes and other faults by the thousand; SEEDS=5000 for more, SEED=7 to see one, BUG=… to plant one
+	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(BUG),--bug $(BUG))
 
 lint: setup  ## format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

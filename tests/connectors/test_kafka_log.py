@@ -31,8 +31,9 @@ class KafkaKit:
         self._admin.create_topics([NewTopic(topic, partitions)])[topic].result()
         return topic
 
-    def log(self, worker: str) -> KafkaLog:
-        log = KafkaLog(self.config, f"{self.name}-group", f"{self.name}-{worker}", None)
+    def log(self, worker: str, transaction_timeout_s: float = 15.0) -> KafkaLog:
+        config = {**self.config, "transaction.timeout.ms": round(transaction_timeout_s * 1000)}
+        log = KafkaLog(config, f"{self.name}-group", f"{self.name}-{worker}", None)
         self._logs.append(log)
         return log
 

@@ -21,7 +21,7 @@ class LogKit(Protocol):
     def topic(self, partitions: int) -> str:
         """Create a topic; gives its name."""
 
-    def log(self, worker: str) -> Log:
+    def log(self, worker: str, transaction_timeout_s: float = 15.0) -> Log:
         """A log of the test's group, for the worker of this name; closed after the test."""
 
 
@@ -211,6 +211,53 @@ class LogContract:
         with pytest.raises(Fenced):
             old.commit()
         assert values(new.read(topic, 0, 0, new.end_offset(topic, 0))) == []
+
+    def test_a_fenced_worker_is_told_when_it_sends_offsets_too(self, kit: LogKit):
+        topic, old = kit.topic(1), kit.log("same")
+        joined(old, topic)
+        old.begin()
+        old.produce(topic, 0, None, b"from a zombie", 1_000)
+        new = kit.log("same")
+        new.subscribe([topic], Listener(new, [topic]))
+        with pytest.raises(Fenced):
+            old.send_offsets({(topic, 0): 1})
+        assert new.committed([topic], 0) == {topic: None}
+
+    def test_a_transaction_left_open_is_aborted_by_its_timeout_and_cannot_be_committed_any_more(self, kit: LogKit):
+        # old   begin, produce, offsets │ stopped ......... │ commit: fenced
+        # new                           │ waits for the end │
+        topic, old, new = kit.topic(1), kit.log("old", transaction_timeout_s=1), kit.log("new")
+        joined(old, topic)
+        put(old, topic, "a")
+        old.begin()
+        old.produce(topic, 0, None, b"from a zombie", 1_000)
+        old.send_offsets({(topic, 0): 1})
+        assert new.committed([topic], 0) == {topic: None}
+        assert values(new.read(topic, 0, 0, new.end_offset(topic, 0))) == ["a"]
+        with pytest.raises(Fenced):
+            old.commit()
+        assert new.committed([topic], 0) == {topic: None}
+
+    def test_offsets_may_still_be_committed_while_the_group_takes_tasks_away(self, kit: LogKit):
+        topic, a, b = kit.topic(1), kit.log("a"), kit.log("b")
+        one, two = joined(a, topic), Listener(b, [topic])
+        put(a, topic, "a", "b", "c")
+
+        def leave_a_position() -> None:
+            if one.events[1:] == ["revoked [0]"]:  # the first time
+                a.begin()
+                a.send_offsets({(topic, 0): 2})
+                a.commit()
+
+        one.on_revoke = leave_a_position
+        b.subscribe([topic], two)
+        came: list[Fetched] = []
+        for _ in range(TURNS_MAX):
+            fetched = [*a.poll(0.05, 100), *b.poll(0.05, 100)]
+            came += fetched if "revoked [0]" in one.events else []
+            if values(came):
+                break
+        assert values(came) == ["c"]
 
     def test_workers_share_the_partitions_and_take_over_from_one_that_leaves(self, kit: LogKit):
         left, right = kit.topic(2), kit.topic(2)

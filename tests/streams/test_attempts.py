@@ -15,10 +15,10 @@ from streams.errors import ModelFailed
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
 from streams.task import Step, Task
+from tests.sim.cluster import Crash
+from tests.sim.world import World
 from tests.streams import kit
-from tests.streams.memory_log import Crash
 from tests.streams.pipelines import trips
-from tests.streams.world import World
 
 DEADLY = "trip 17"
 

@@ -7,9 +7,9 @@ import pytest
 from streams import backtest as backtest_module
 from streams.backtest import backtest
 from streams.ports import Output
+from tests.sim.world import World
 from tests.streams import kit
 from tests.streams.pipelines import trips
-from tests.streams.world import World
 
 
 def backtested(seed: int, count: int = 60) -> tuple[list[Output], list[int]]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streams import checkpoint
 from streams.checkpoint import BlobName
 from streams.errors import CheckpointCorrupt
-from tests.streams.memory_log import MemoryBlobs
+from tests.sim.disk import MemoryBlobs
 
 KEY = b"our key"
 exploded: list[str] = []

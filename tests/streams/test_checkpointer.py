@@ -17,10 +17,12 @@ from streams.errors import StoreUnavailable
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
 from streams.worker import Worker
+from tests.sim.background import AtOnce
+from tests.sim.cluster import Crash
+from tests.sim.disk import MemoryBlobs
+from tests.sim.world import World
 from tests.streams import kit
-from tests.streams.memory_log import AtOnce, Crash, MemoryBlobs
 from tests.streams.pipelines import trips
-from tests.streams.world import World
 
 T = TypeVar("T")
 

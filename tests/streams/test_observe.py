@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 
 from streams.errors import Declined
+from tests.sim.world import World
 from tests.streams import kit
-from tests.streams.memory_log import Transaction
 from tests.streams.pipelines import trips
-from tests.streams.world import World
 
 
 def world() -> World:
@@ -23,7 +22,7 @@ def test_a_transaction_left_open_in_an_input_is_told_of_once(caplog: pytest.LogC
     # starts   a b c │ open: d │ e f     nothing behind the open transaction can be read
     made = world()
     worker = made.run()
-    hanging = Transaction()
+    hanging = made.cluster.start()
     made.cluster.append("starts", 0, kit.start(0, 0, "hangs"), hanging)
     made.cluster.put("starts", 0, kit.start(0, 0, "behind it"))
     for _ in range(30):

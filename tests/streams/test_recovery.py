@@ -15,10 +15,11 @@ from streams.errors import CheckpointCorrupt, Declined, JournalMismatch, Pipelin
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
 from streams.recovery import Recovered, recover
+from tests.sim.cluster import Crash
+from tests.sim.memory_log import MemoryLog
+from tests.sim.world import KEY, World
 from tests.streams import kit
-from tests.streams.memory_log import Crash, MemoryLog
 from tests.streams.pipelines import trips
-from tests.streams.world import KEY, World
 
 JOURNAL = "trips.journal"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.contracts.log_contract import LogContract
-from tests.streams.memory_log import Cluster, MemoryLog
+from tests.sim.cluster import Cluster
+from tests.sim.memory_log import MemoryLog
 
 
 class MemoryKit:
@@ -19,8 +20,8 @@ class MemoryKit:
         self.cluster.create(name, partitions)
         return name
 
-    def log(self, worker: str) -> MemoryLog:
-        return MemoryLog(self.cluster, worker)
+    def log(self, worker: str, transaction_timeout_s: float = 15.0) -> MemoryLog:
+        return MemoryLog(self.cluster, worker, transaction_timeout_s)
 
 
 @pytest.fixture

@@ -10,7 +10,11 @@ from streams.pipeline import Pipeline
 from streams.ports import Attempts, Background, Record
 from streams.records import OUTPUTS
 from streams.worker import Worker
-from tests.streams.memory_log import AtOnce, Cluster, Crash, MemoryAttempts, MemoryBlobs, MemoryLog
+from tests.sim.attempts import MemoryAttempts
+from tests.sim.background import AtOnce
+from tests.sim.cluster import Cluster, Crash, ignore
+from tests.sim.disk import MemoryBlobs
+from tests.sim.memory_log import MemoryLog
 
 KEY = b"our key"
 TURN_S = 0.3
@@ -18,7 +22,10 @@ TURNS_MAX = 2_000
 
 
 class Quiet:
-    """Telemetry that adds up what it is told, and keeps the newest of each gauge by name and topic."""
+    """Telemetry that adds up what it is told, and keeps the newest of each gauge by name and topic.
+
+    "labels" are added up under "labels: early" too, where an outcome or a reason is given.
+    """
 
     def __init__(self) -> None:
         self.counts: dict[str, float] = {}
@@ -31,6 +38,9 @@ class Quiet:
 
     def count(self, name: str, amount: float, **labels: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + amount
+        for which in labels.keys() & {"outcome", "reason"}:
+            kind = f"{name}: {labels[which]}"
+            self.counts[kind] = self.counts.get(kind, 0) + amount
 
 
 @dataclass
@@ -40,7 +50,6 @@ class World:
     pipeline: Pipeline
     cluster: Cluster = field(default_factory=Cluster)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
-    now_s: float = 0.0
     telemetry: Quiet = field(default_factory=Quiet)
     background: Background = field(default_factory=AtOnce)
     attempts: Attempts = field(default_factory=MemoryAttempts)
@@ -48,6 +57,15 @@ class World:
     def __post_init__(self) -> None:
         for topic, partitions in self.pipeline.topics.items():
             self.cluster.create(topic, partitions)
+
+    @property
+    def now_s(self) -> float:
+        """Seconds: there is one clock, the cluster's."""
+        return self.cluster.now_s
+
+    @now_s.setter
+    def now_s(self, now_s: float) -> None:
+        self.cluster.now_s = now_s
 
     def put(self, inputs: Sequence[Sequence[Record]], partition: int = 0) -> None:
         """Publish records of each input, some in transactions of several, some between aborted ones."""
@@ -69,8 +87,18 @@ class World:
 
     def new_worker(self, name: str = "a", pipeline: Pipeline | None = None, key: bytes = KEY) -> Worker:
         """A worker that has yet to ``run``."""
-        log, clock = MemoryLog(self.cluster, name), lambda: self.now_s
-        outside = self.telemetry, clock, lambda: 0.0, self.background, self.attempts
+        return self.worker_on(MemoryLog(self.cluster, name), self.background, self.attempts, pipeline, key)
+
+    def worker_on(
+        self,
+        log: MemoryLog,
+        background: Background,
+        attempts: Attempts,
+        pipeline: Pipeline | None = None,
+        key: bytes = KEY,
+    ) -> Worker:
+        """The one place where tests make a worker."""
+        outside = self.telemetry, lambda: self.now_s, lambda: 0.0, background, attempts
         return Worker(pipeline or self.pipeline, log, self.blobs, key, *outside)
 
     def turn(self, worker: Worker) -> None:
@@ -116,6 +144,7 @@ class World:
             except Crash:
                 crashes += 1
                 continue
+            self.cluster.on = self.blobs.on = ignore
             return crashes
 
     def outputs(self, partition: int = 0) -> dict[str, list[tuple[Any, ...]]]:

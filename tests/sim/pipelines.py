@@ -1,0 +1,42 @@
+"""The pipelines that the simulator runs: the tiny ones of the tests, as a schedule wants them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+
+from streams.fingerprint import fingerprint
+from streams.pipeline import Pipeline
+from tests.streams.pipelines import trips
+
+IDLE_AFTER = timedelta(days=10)
+"""Which input is idle is the one thing that real time decides, so two runs may differ in it and both be right. Here no
+input is idle before the simulation wants it (see simulation.py): all must come to the same."""
+
+_KINDS = {
+    "binary": trips.pipeline,
+    "lean": trips.lean(),
+    "regression": trips.regression(),
+    "multiclass": trips.multiclass(),
+}
+KINDS = tuple(_KINDS)
+
+
+@cache
+def pipeline(kind: str, partitions: int, batch_max: int, checkpoint_every: int, inline_bytes_max: int) -> Pipeline:
+    """One of the tiny pipelines. The same arguments give the same object."""
+    return replace(
+        _KINDS[kind],
+        partitions=partitions,
+        batch_max=batch_max,
+        checkpoint_every=checkpoint_every,
+        inline_bytes_max=inline_bytes_max,
+        idle_after=IDLE_AFTER,
+    )
+
+
+@cache
+def fingerprint_of(kind: str) -> str:
+    """The fingerprint of a kind, taken once: it reads files, every worker asks for it, and sizes do not count."""
+    return fingerprint(_KINDS[kind])
