@@ -15,7 +15,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from connectors.kafka_errors import translate, translated
-from connectors.kafka_positions import Positions
+from connectors.kafka_positions import Positions, raise_fatal
 from connectors.kafka_reader import REQUEST_TIMEOUT_S, LogEnds, PartitionReader, quiet, retry
 from streams.errors import BrokerUnreachable, Declined, OutcomeUnknown, PipelineError
 from streams.ports import Assignment, Fetched, Record
@@ -112,6 +112,7 @@ class KafkaLog:
             failure, self._failure = self._failure, None
             raise failure
         if self._reassigned:  # some of these may be of the assignment before: read them again
+            raise_fatal(messages)
             if messages:
                 self._assign(self._positions.next_offsets)
             return []

@@ -63,3 +63,11 @@ def _end_offset(message: Message) -> int | None:
     if ours.retriable:
         return None
     raise ours
+
+
+def raise_fatal(messages: list[Message]) -> None:
+    """Raise what ended the consumer, if a message tells of it: it comes once, with the loss of all partitions."""
+    for message in messages:
+        error = message.error()
+        if error is not None and error.code() == KafkaError._FATAL:
+            raise translate(error, "consumer")

@@ -109,6 +109,7 @@ class Real:
     effect: str = ""
     imports: str = ""
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    tended: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     sent: int = 0
     at_ms: int = T0_MS
 
@@ -244,11 +245,22 @@ class Real:
     def until(self, condition: Callable[[], Any], deadline_s: float = 60.0) -> None:
         """Wait on a condition."""
         again = retry_if_result(lambda result: not result)
+
+        def tended() -> Any:
+            self._tend()
+            return condition()
+
         try:
-            Retrying(stop=stop_after_delay(deadline_s), wait=wait_fixed(0.1), retry=again)(condition)
+            Retrying(stop=stop_after_delay(deadline_s), wait=wait_fixed(0.1), retry=again)(tended)
         except RetryError:
             logs = "\n".join(f"--- {path.name}\n{path.read_text()[-3_000:]}" for path in self.home.glob("worker-*.log"))
             raise AssertionError(f"not within {deadline_s:.0f} s; lag {self.lag()}; {logs}") from None
+
+    def _tend(self) -> None:
+        """Start the workers anew that a supervisor would, after they ended by themselves."""
+        for worker_id, worker in list(self.tended.items()):
+            if worker.poll() is not None:
+                self.tended[worker_id] = self.worker(worker_id)
 
     def records(self, topic: str, partition: int = 0) -> list[Record]:
         """All committed records, read by another client than the one that wrote them."""
