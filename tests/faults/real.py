@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from connectors.kafka_reader import quiet
@@ -114,6 +115,7 @@ class Real:
     at_ms: int = T0_MS
 
     def __post_init__(self) -> None:
+        self.admin = AdminClient({"bootstrap.servers": self.servers}, logger=quiet)
         self.write()
         self.pipeline: Pipeline = load_pipeline(self.file)
         self.settings = Settings(home=self.home, bootstrap_servers=self.servers)

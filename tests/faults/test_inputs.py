@@ -7,17 +7,12 @@ from collections.abc import Callable
 from urllib.request import urlopen
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import NewPartitions, NewTopic
 
-from connectors.kafka_reader import quiet
 from infra.broker_config import free_port
 from tests.faults.real import Real
 
 pytestmark = pytest.mark.broker
-
-
-def admin(made: Real) -> AdminClient:
-    return AdminClient({"bootstrap.servers": made.servers}, logger=quiet)
 
 
 def ends_with(made: Real, *texts: str) -> None:
@@ -101,7 +96,7 @@ def test_partitions_that_were_added_stop_it(real: Callable[..., Real]) -> None:
     made = real()
     made.publish(50)
     for topic in made.pipeline.topics:
-        admin(made).create_partitions([NewPartitions(topic, 2)])[topic].result()
+        made.admin.create_partitions([NewPartitions(topic, 2)])[topic].result()
     ends_with(made, "partition 1 was added: the pipeline declares 1", "remedy: keys have moved between tasks")
 
 
@@ -114,9 +109,9 @@ def test_a_topic_deleted_and_made_anew_stops_it_even_with_more_records_than_befo
     worker.terminate()
     assert worker.wait(30) == 0
     topic = f"{made.name}-asked"
-    admin(made).delete_topics([topic])[topic].result()
-    made.until(lambda: topic not in admin(made).list_topics(timeout=10).topics)
-    admin(made).create_topics([NewTopic(topic, 1)])[topic].result()
+    made.admin.delete_topics([topic])[topic].result()
+    made.until(lambda: topic not in made.admin.list_topics(timeout=10).topics)
+    made.admin.create_topics([NewTopic(topic, 1)])[topic].result()
     made.publish(400)
     ends_with(made, f"topic {topic} was deleted and made anew", "start the pipeline under another name")
 
@@ -130,7 +125,7 @@ def test_records_deleted_before_they_were_replayed_stop_it(real: Callable[..., R
     assert made.worker(die="after commit 6").wait(60) == -signal.SIGKILL
     topic = f"{made.name}-asked"
     at = made.journal()[-1].ranges[topic][1] - 10
-    admin(made).delete_records([TopicPartition(topic, 0, at)])[TopicPartition(topic, 0)].result()
+    made.admin.delete_records([TopicPartition(topic, 0, at)])[TopicPartition(topic, 0)].result()
     before = made.outputs()
     ends_with(made, "retention")
     assert made.outputs() == before
