@@ -36,7 +36,8 @@ def list_(
 
     from infra.cli.sql import cell
 
-    counts, examples = Counter[tuple[str, str, str]](), dict[tuple[str, str, str], Reject]()
+    counts: Counter[tuple[str, str, str]] = Counter()
+    examples: dict[tuple[str, str, str], Reject] = {}
     for each in _chosen(file, reason, topic, partition, offset, field):
         kind = (each.record.topic, each.record.reason, each.record.field)
         counts[kind] += 1
