@@ -46,8 +46,11 @@ KINDS = {
     "black_hole": Kind(WORKER, 3, 20, weight=2),
     "delay": Kind(WORKER, 4, 10),
     "hold_commits": Kind(WORKER, 3, 6),  # each by more than the 10 s that a worker waits for an answer
+    "kill_in_commit": Kind(
+        WORKER, 8, 8, weight=2
+    ),  # once its commit is on the way: it arrives after a successor's start
 }
-HELD_S = 12.0
+HELD_S = {"hold_commits": 12.0, "kill_in_commit": 6.0}
 STOPPING = {"stop_worker", "stop_worker_past_transaction", "pause_worker", "stop_sink", "pause_broker"}
 
 
@@ -62,6 +65,16 @@ class Fault:
     strength: float  # from 0 to 1: how long a delay is
     until_s: float | None = None  # when it is over, while it goes on
     struck: psutil.Process | None = None
+    held: int = 0  # requests that its proxy had held when it began
+
+    @property
+    def place(self) -> str:
+        """What it strikes; one fault at a time goes on there."""
+        return _place(KINDS[self.kind].target, self.number)
+
+
+def _place(target: str, number: int) -> str:
+    return f"{target} {number}" if target == WORKER else target
 
 
 def plan(seed: int, seconds: float, workers: int, every_s: float) -> list[Fault]:
@@ -75,21 +88,27 @@ def plan(seed: int, seconds: float, workers: int, every_s: float) -> list[Fault]
     >>> all(0 <= fault.at_s and fault.at_s + fault.seconds <= 90 for fault in faults)
     True
     """
-    draw = random.Random(f"faults {seed}")
+    draw, faults, busy_s = random.Random(f"faults {seed}"), list[Fault](), dict[str, float]()
     once = list(KINDS)
     draw.shuffle(once)
     once.sort(key=lambda kind: KINDS[kind].most_s > seconds / 4, reverse=True)  # what lasts must begin early
-    faults: list[Fault] = []
     at_s = draw.uniform(1, every_s)
     while at_s < seconds:
-        fitting = [kind for kind in KINDS if at_s + KINDS[kind].most_s <= seconds]
-        if not fitting:
-            break
-        left = [kind for kind in once if kind in fitting]
-        kind = left[0] if left else draw.choices(fitting, [KINDS[each].weight for each in fitting])[0]
-        once = [each for each in once if each != kind]
-        lasts_s = draw.uniform(KINDS[kind].least_s, KINDS[kind].most_s)
-        faults.append(Fault(at_s, kind, draw.randrange(workers), lasts_s, draw.random()))
+        free = [
+            (kind, number)
+            for kind, (target, _, most_s, _) in KINDS.items()
+            for number in range(workers if target == WORKER else 1)
+            if at_s + most_s <= seconds and at_s > busy_s.get(_place(target, number), -1)
+        ]
+        first = next((kind for kind in once if any(kind == each for each, _ in free)), None)
+        if first:
+            once.remove(first)
+            free = [each for each in free if each[0] == first]
+        if free:
+            kind, number = draw.choices(free, [KINDS[kind].weight for kind, _ in free])[0]
+            lasts_s = draw.uniform(KINDS[kind].least_s, KINDS[kind].most_s)
+            faults.append(Fault(at_s, kind, number, lasts_s, draw.random()))
+            busy_s[faults[-1].place] = at_s + lasts_s
         at_s += draw.uniform(0.5, 1.5) * every_s
     return faults
 
@@ -109,6 +128,10 @@ class Faults:
         """Begin and end what is due; ``now_s`` counts from the beginning of the chaos."""
         for fault in [each for each in self.going_on if each.until_s is not None and each.until_s <= now_s]:
             self._end(fault)
+        for fault in [each for each in self.going_on if each.kind == "kill_in_commit"]:
+            if self.proxies[fault.number].held > fault.held and fault.struck is not None:
+                fault.struck.kill()
+                self._end(fault)
         for fault in [each for each in self.planned if each.at_s <= now_s]:
             if self._begin(fault, now_s):
                 self.fired[fault.kind] += 1
@@ -130,8 +153,7 @@ class Faults:
 
     def _begin(self, fault: Fault, now_s: float) -> bool:
         """Whether it could be done: its target runs, and nothing else goes on with it."""
-        place = self._place(fault)
-        if any(self._place(other) == place for other in self.going_on):
+        if any(other.place == fault.place for other in self.going_on):
             return False
         running = self._process(fault)
         if running is None:
@@ -143,6 +165,7 @@ class Faults:
         if fault.kind in STOPPING:
             os.kill(running.pid, signal.SIGSTOP)
         else:
+            fault.held = self.proxies[fault.number].held
             self.proxies[fault.number].trouble(_trouble(fault))
         self.going_on.append(fault)
         return True
@@ -155,10 +178,6 @@ class Faults:
         assert fault.struck is not None
         with suppress(psutil.NoSuchProcess):  # psutil never signals a recycled id
             fault.struck.resume()
-
-    def _place(self, fault: Fault) -> str:
-        target = KINDS[fault.kind].target
-        return f"{target} {fault.number}" if target == WORKER else target
 
     def _process(self, fault: Fault) -> psutil.Process | None:
         target = KINDS[fault.kind].target
@@ -179,6 +198,6 @@ def _trouble(fault: Fault) -> Trouble:
         delay_s = 0.2 + 0.3 * fault.strength
         up, down = [(delay_s, 0.0), (0.0, delay_s), (delay_s, delay_s)][int(fault.strength * 1000) % 3]
         return Trouble(delay_up_s=up, delay_down_s=down)
-    if fault.kind == "hold_commits":
-        return Trouble(held_api=END_TXN, held_s=HELD_S)
+    if fault.kind in HELD_S:
+        return Trouble(held_api=END_TXN, held_s=HELD_S[fault.kind])
     return Trouble(cut=fault.kind == "cut", black_hole=fault.kind == "black_hole")

@@ -19,3 +19,11 @@ def quiet_port() -> int:
     while not is_free(port := _draw.choice(_BELOW_EPHEMERAL)):
         pass
     return port
+
+
+def quiet_ports(count: int) -> int:
+    """The first of so many such ports in a row."""
+    while True:
+        first = quiet_port()
+        if all(is_free(first + place) for place in range(count)):
+            return first
