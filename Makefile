@@ -1,9 +1,9 @@
-# The two commands: `make demo` and `make test`. Each sets up what it needs first.
+# The three commands: `make demo`, `make test` and `make chaos`. Each sets up what it needs first.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint fmt lock clean
+.PHONY: help setup demo test chaos lint fmt lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -23,6 +23,10 @@ demo: setup  ## a year of New York flights through a real Kafka
 
 test: setup  ## every test, doctest and contract
 	$(BIN)/python -m pytest
+
+chaos: setup  ## kill, stop and cut off everything at random; MINUTES=60 for a soak, SEED=7 to repeat
+	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(EVENTS),--events $(EVENTS))
 
 lint: setup  ## format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

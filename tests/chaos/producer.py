@@ -8,6 +8,7 @@ ones end. What was aborted is published again, in a transaction that is committe
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import random
 import sys
 import time
@@ -23,6 +24,9 @@ GROUP = "chaos-producer"
 TRANSACTION_MAX = 1_500
 ABORTED = 0.1  # share of transactions that are aborted first
 _ASK_S = 10.0
+_STUCK_S = 30.0
+"""After which the process gives up, to be started again: librdkafka's send_offsets_to_transaction heeds no timeout
+(confluentinc/librdkafka#5456), and after a broker's restart it may wait for ever."""
 
 
 class Publisher:
@@ -51,6 +55,7 @@ class Publisher:
         """These messages, so that the position behind them is ``position``; whatever happens to the broker."""
         begun = position - len(messages)
         while True:
+            faulthandler.dump_traceback_later(_STUCK_S, exit=True)
             try:
                 if abort_first:
                     self._send(messages, position)
@@ -63,6 +68,7 @@ class Publisher:
                 assert found in (begun, position), f"{found} messages are out, not {begun} or {position}"
                 if found == begun:
                     continue
+            faulthandler.cancel_dump_traceback_later()
             return
 
     def _send(self, messages: list[Message], position: int) -> None:
@@ -75,6 +81,7 @@ class Publisher:
 
     def _recover(self) -> int:
         while True:
+            faulthandler.dump_traceback_later(_STUCK_S, exit=True)
             try:
                 self._connect()
                 return self.position()
@@ -90,16 +97,16 @@ def transactions(history: History) -> Iterator[tuple[list[Message], bool]]:
         yield chunk, draw.random() < ABORTED
 
 
-def publish(servers: str, history: History, seconds: float) -> None:
-    """Publish what is not out yet, over so many seconds; what became late is sent at once."""
+def publish(servers: str, history: History, seconds: float, since_s: float) -> None:
+    """Publish what is not out yet, over so many seconds from ``since_s`` (Unix epoch); what is late is sent at once."""
     publisher = Publisher(servers)
-    out, position, began_s = publisher.position(), 0, time.monotonic()
+    out, position = publisher.position(), 0
     for messages, abort_first in transactions(history):
         position += len(messages)
         if position <= out:
             continue
-        due_s = began_s + (messages[-1].due_ms - T0_MS) / history.span_ms * seconds
-        time.sleep(max(0.0, due_s - time.monotonic()))
+        due_s = since_s + (messages[-1].due_ms - T0_MS) / history.span_ms * seconds
+        time.sleep(max(0.0, due_s - time.time()))
         publisher.publish(messages, position, abort_first=abort_first)
 
 
@@ -110,8 +117,9 @@ def main() -> None:
     parser.add_argument("seed", type=int)
     parser.add_argument("events", type=int)
     parser.add_argument("seconds", type=float)
+    parser.add_argument("since_s", type=float)
     given = parser.parse_args()
-    publish(given.servers, History(given.seed, given.events), given.seconds)
+    publish(given.servers, History(given.seed, given.events), given.seconds, given.since_s)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from infra import process
 from infra.broker import EmbeddedBroker
 from infra.broker_config import Proxied
+from infra.restarts import Restarts
 from infra.settings import PREFIX, Settings
 from infra.up import Up
 from tests.chaos.evidence import gather, inputs_differ
@@ -117,9 +118,11 @@ class _Storm:
         self._servers = state.bootstrap_servers
         self._probe = Probe(self._servers, up.pipeline)
         self._producer: subprocess.Popen[bytes] | None = None
+        self._published = False
         self._recoveries, self._first_assignments, self._look_due_s = Recoveries(), 0, 0.0
         self.faults = Faults(plan(chaos.seed, chaos.seconds, chaos.workers, chaos.every_s), up, ways)
         self.availability = Availability()
+        self._producer_restarts, self._began_publishing_s = Restarts(), 0.0
         self.last = View([], [], [], False)
         self.lasted_s = 0.0
 
@@ -140,12 +143,14 @@ class _Storm:
     def restarts(self) -> Counter[str]:
         """How often the supervisor started whom again."""
         counts = Counter({child.name: child.restarts.total for child in self._up.children})
+        counts["producer"] = self._producer_restarts.total
         if self._up.broker_restarts is not None:
             counts["broker"] = self._up.broker_restarts.total
         return +counts
 
     def blow(self) -> None:
         """From the first record to the last one processed."""
+        self._began_publishing_s = time.time()
         self._producer = self._start_producer()
         with Progress(*_BAR, console=_console, transient=True) as bars:
             bar = bars.add_task("in peace yet", total=None)
@@ -155,17 +160,23 @@ class _Storm:
                 self.faults.tick(time.monotonic() - began_s)
                 self._watch(bars, bar)
             self.lasted_s = time.monotonic() - began_s
-            self._wait(CALM_DEADLINE_S, lambda view: self._published() and view.closed, bars, bar)
+            self._wait(CALM_DEADLINE_S, lambda view: self._published and view.closed, bars, bar)
 
     def _start_producer(self) -> subprocess.Popen[bytes]:
         chaos = self._chaos
-        arguments = [self._servers, str(chaos.seed), str(chaos.events), str(chaos.seconds)]
+        given = (chaos.seed, chaos.events, chaos.seconds, self._began_publishing_s)
+        arguments = [self._servers, *map(str, given)]
         command = [sys.executable, "-m", "tests.chaos.producer", *arguments]
         return process.spawn(command, name="the producer", log=chaos.home / "producer.log")
 
-    def _published(self) -> bool:
+    def _watch_producer(self) -> bool:
+        """Whether everything is out. A producer that gave up goes on where it was."""
         code = self._producer.poll() if self._producer else None
-        assert not code, f"the producer ended with code {code}: see {self._chaos.home}/producer.log"
+        if code:
+            restarts = self._producer_restarts
+            restarts.died(time.monotonic())
+            assert not restarts.too_many, f"the producer ends with code {code}: see {self._chaos.home}/producer.log"
+            self._producer = self._start_producer()
         return code == 0
 
     def _wait(self, deadline_s: float, met: Callable[[View], bool], bars: Progress, bar: object) -> None:
@@ -175,6 +186,7 @@ class _Storm:
 
     def _watch(self, bars: Progress, bar: object) -> View | None:
         self._up.watch()
+        self._published = self._published or self._watch_producer()
         view, now_s = self._probe.look(), time.monotonic()
         self.availability.observe(now_s, view)
         if now_s >= self._look_due_s:
