@@ -13,7 +13,7 @@ from infra.roles import group_of
 from streams.pipeline import Pipeline
 from tests.chaos.pipelines.rides import FARES, PARTITIONS, RIDES, SKY
 
-_ASK_S = 0.5
+_ASK_S = 1.0
 _QUIET = logging.Logger("chaos.probe", level=logging.CRITICAL + 1)
 BACKLOG = 500
 """Offsets of a partition that wait though nothing is wrong: for another input's next record, and markers."""
@@ -32,13 +32,14 @@ class Probe:
     """Asks the broker about a pipeline, quickly or not at all.
 
     A group's offsets are asked for by a consumer that never joins: librdkafka's admin client crashes when the group's
-    coordinator has moved or is not loaded yet (confluent-kafka-python#1982).
+    coordinator has moved or is not loaded yet (confluent-kafka-python#1982). And its clients may not find back to a
+    broker that was killed, so that after each failure new ones ask.
     """
 
     def __init__(self, servers: str, pipeline: Pipeline) -> None:
-        config = {"bootstrap.servers": servers, "reconnect.backoff.max.ms": 200}
-        own = {"group.id": group_of(pipeline), "isolation.level": "read_uncommitted"}  # nor waits for a transaction
-        self._admin, self._reader = AdminClient(config, logger=_QUIET), Consumer({**config, **own}, logger=_QUIET)
+        self._config = {"bootstrap.servers": servers, "reconnect.backoff.max.ms": 200}
+        self._group = group_of(pipeline)
+        self._connect()
         self._inputs = [RIDES, FARES, SKY]
         self._outputs = [pipeline.topic(name) for name in ("features", "predictions", "outcomes", "rejects")]
 
@@ -47,9 +48,15 @@ class Probe:
         try:
             ends, read = self._ends(), self._read()
         except KafkaException:
+            self._connect()
             return None
         closed = all(read.get((SKY, partition), 0) >= ends[SKY, partition] - 1 for partition in range(PARTITIONS))
         return View(_sums(ends, self._inputs), _sums(read, self._inputs), _sums(ends, self._outputs), closed)
+
+    def _connect(self) -> None:
+        own = {"group.id": self._group, "isolation.level": "read_uncommitted"}  # it does not wait for transactions
+        self._admin = AdminClient(self._config, logger=_QUIET)
+        self._reader = Consumer({**self._config, **own}, logger=_QUIET)
 
     def _ends(self) -> dict[tuple[str, int], int]:
         asked = {

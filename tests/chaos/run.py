@@ -204,7 +204,7 @@ class _Storm:
 def _run_in_peace(settings: Settings, records: int) -> None:
     """The undisturbed run, to its end."""
     until_s = time.monotonic() + START_DEADLINE_S + records / _RECORDS_PER_S_LEAST
-    with Up(UNDISTURBED, settings, workers=2) as up, Progress(*_BAR, console=_console, transient=True) as bars:
+    with Up(UNDISTURBED, settings) as up, Progress(*_BAR, console=_console, transient=True) as bars:
         bar, probe = bars.add_task("in peace", total=records), Probe(settings.servers(), up.pipeline)
         while (view := probe.look()) is None or not view.closed:
             assert time.monotonic() < until_s, f"the undisturbed run is not done: {view}"
