@@ -58,7 +58,7 @@ class Chaos:
     events: int
     home: Path
     workers: int = 3
-    every_s: float = 4.5
+    every_s: float = 4.0
 
 
 def run(chaos: Chaos) -> Report:

@@ -18,7 +18,7 @@ ROWS = [(at, b"key", b"value %d" % at) for at in range(6)]
 @pytest.mark.broker
 @pytest.mark.timeout(600)
 def test_nothing_comes_of_chaos(tmp_path: Path):
-    report = run(Chaos(seed=7, seconds=90, events=100_000, home=tmp_path))
+    report = run(Chaos(seed=7, seconds=75, events=100_000, home=tmp_path))
     assert (report.lost, report.doubled, report.unequal, report.states_unequal) == (0, 0, 0, 0)
     assert report.faults.keys() == KINDS.keys(), f"left out: {report.faults_left_out}"
     assert report.recoveries > 0
