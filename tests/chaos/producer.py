@@ -24,7 +24,7 @@ GROUP = "chaos-producer"
 TRANSACTION_MAX = 1_500
 ABORTED = 0.1  # share of transactions that are aborted first
 _ASK_S = 10.0
-_STUCK_S = 30.0
+_STUCK_S = 15.0
 """After which the process gives up, to be started again: librdkafka's send_offsets_to_transaction heeds no timeout
 (confluentinc/librdkafka#5456), and after a broker's restart it may wait for ever."""
 

@@ -25,7 +25,7 @@ from infra.broker_config import Proxied
 from infra.restarts import Restarts
 from infra.settings import PREFIX, Settings
 from infra.up import Up
-from tests.chaos.evidence import gather, inputs_differ
+from tests.chaos.evidence import gather, inputs
 from tests.chaos.faults import Faults, plan
 from tests.chaos.history import History
 from tests.chaos.ports import quiet_port, quiet_ports
@@ -73,8 +73,8 @@ def run(chaos: Chaos) -> Report:
         direct = settings.model_copy(update={"bootstrap_servers": settings.servers()})
         _run_in_peace(direct, sum(storm.last.ready))
         with _console.status("reading what both runs left behind"):
-            wrong = inputs_differ(direct.servers(), History(chaos.seed, chaos.events))
-            assert not wrong, f"the producer published {wrong} records otherwise than the history has them"
+            published = inputs(direct.servers(), History(chaos.seed, chaos.events))
+            assert not published.unequal, f"the producer published otherwise than the history has it: {published}"
             evidence = gather(direct, UNDISTURBED, DISTURBED)
     return Report(
         events=chaos.events,
@@ -86,7 +86,7 @@ def run(chaos: Chaos) -> Report:
         longest_unavailable_s=round(storm.availability.longest_s, 1),
         states_unequal=evidence.states_unequal,
         records_compared=evidence.topics.rows,
-        records_published=sum(1 for _ in History(chaos.seed, chaos.events).messages()),
+        records_published=published.rows,
         faults_left_out=dict(storm.faults.left_out),
         restarts=dict(storm.restarts),
         seed=chaos.seed,
