@@ -20,7 +20,7 @@ EVENTS_PER_MINUTE = 50_000
 
 
 def main(
-    minutes: Annotated[float, typer.Option(help="How long faults are injected.")] = 1.5,
+    minutes: Annotated[float, typer.Option(help="How long faults are injected.")] = 1.25,
     seed: Annotated[int | None, typer.Option(help="Which faults and which records; none: another each time.")] = None,
     events: Annotated[int | None, typer.Option(help="Events to publish, with their labels.")] = None,
     workers: Annotated[int, typer.Option(help="Worker processes, each behind a proxy.")] = 3,
