@@ -1,9 +1,9 @@
-# The two commands: `make demo` and `make test`. Each sets up what it needs first.
+# The three commands: `make demo`, `make test` and `make chaos`. Each sets up what it needs first.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test sim lint fmt lock clean
+.PHONY: help setup demo test sim chaos lint fmt lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -26,6 +26,10 @@ test: setup  ## every test, doctest and contract
 
 sim: setup  ## crashes and other faults by the thousand; SEEDS=5000 for more, SEED=7 to see one, BUG=… to plant one
 	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(BUG),--bug $(BUG))
+
+chaos: setup  ## kill, stop and cut off everything at random; MINUTES=60 for a soak, SEED=7 to repeat
+	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(EVENTS),--events $(EVENTS))
 
 lint: setup  ## format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

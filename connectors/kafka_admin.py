@@ -53,14 +53,14 @@ def create_topics(config: dict[str, Any], partitions: Mapping[str, int], retenti
     if missing:
         configs = {"retention.ms": str(retention_ms)}
         new = {topic: {"num_partitions": partitions[topic], "configs": configs} for topic in missing}
-        with _admin(config, ", ".join(missing)) as admin:
+        with administered(config, ", ".join(missing)) as admin:
             admin.create_topics(new, wait_for_metadata=True)
     return missing
 
 
 def describe(config: dict[str, Any], topics: Iterable[str] | None = None) -> dict[str, int]:
     """Topic -> partition count, of those among ``topics`` that exist; None asks for all but Kafka's own."""
-    with _admin(config, "topics") as admin:
+    with administered(config, "topics") as admin:
         answers = admin.describe_topics(None if topics is None else list(topics))
     known = [answer for answer in answers if not answer["error_code"] and not answer["is_internal"]]
     return {answer["name"]: len(answer["partitions"]) for answer in sorted(known, key=lambda answer: answer["name"])}
@@ -102,7 +102,7 @@ def beginning_offsets(config: dict[str, Any], topics: Iterable[str]) -> dict[Par
 
 def group_offsets(config: dict[str, Any], group: str) -> dict[Partition, int]:
     """(topic, partition) -> the group's next offset, where it has committed one."""
-    with _admin(config, f"group {group}") as admin:
+    with administered(config, f"group {group}") as admin:
         answers = admin.list_group_offsets(group)[group]
     return {(key.topic, key.partition): answer.offset for key, answer in answers.items() if answer.offset >= 0}
 
@@ -121,13 +121,13 @@ def _offsets(config: dict[str, Any], topics: Iterable[str], spec: Any, isolation
     asked = {TopicPartition(topic, p): spec for topic, count in counts.items() for p in range(count)}
     if not asked:
         return {}
-    with _admin(config, ", ".join(counts)) as admin:
+    with administered(config, ", ".join(counts)) as admin:
         answers = admin.list_partition_offsets(asked, isolation)
     return {(key.topic, key.partition): answer.offset for key, answer in sorted(answers.items())}
 
 
 @contextmanager
-def _admin(config: dict[str, Any], where: str) -> Iterator[Any]:
+def administered(config: dict[str, Any], where: str) -> Iterator[Any]:
     from kafka.admin import KafkaAdminClient
 
     servers = config["bootstrap_servers"]

@@ -239,6 +239,7 @@ class KafkaLog:
         missing = {(each.topic, each.partition) for each in given} - starts.keys()
         assert not missing, f"the listener did not seek {missing}"
         self._assign(starts)
+        self.resume(list(starts))  # librdkafka remembers what was paused in the assignment before
 
     def _assign(self, starts: dict[tuple[str, int], int]) -> None:
         self._positions.next_offsets = dict(starts)

@@ -71,7 +71,7 @@ class LogEnds:
                 raise BrokerUnreachable(
                     f"a transaction is open at offset {stable}, before the end at {end}",
                     where=f"{topic}[{partition}]",
-                    remedy="`kafka-transactions.sh --find-hanging` names its producer, `--abort` ends it",
+                    remedy="it ends by its timeout; `riverrun topics unblock FILE` ends one that Kafka forgot",
                 )
             return stable
 

@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from pathlib import Path
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from infra import process
-from infra.broker_config import LOOPBACK, PORT_DEFAULT, free_port, is_free, server_properties
+from infra.broker_config import LOOPBACK, PORT_DEFAULT, Proxied, free_port, is_free, server_properties
 from infra.kafka_install import install, java_command
 from streams.errors import Declined
 
@@ -51,7 +51,7 @@ class BrokerState:
 
 
 class EmbeddedBroker:
-    """One Kafka node on a folder. Starting the same folder again finds its topics.
+    """One Kafka node on a folder. Starting the same folder again finds its topics; the same object, on the same port.
 
     Parameters
     ----------
@@ -59,6 +59,8 @@ class EmbeddedBroker:
         Where the broker's data lies; made at the first start.
     port
         None: the folder's port of last time, else 9092, else any free port. 0: any free port. A number: that one.
+    proxies
+        Further listeners by name, each for a proxy before the broker (see ``server_properties``).
 
     Raises
     ------
@@ -67,8 +69,8 @@ class EmbeddedBroker:
         the broker ended while starting.
     """
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        self.folder, self.port = folder.resolve(), port
+    def __init__(self, folder: Path, port: int | None = None, *, proxies: Mapping[str, Proxied] | None = None) -> None:
+        self.folder, self.port, self._proxies = folder.resolve(), port, proxies
 
     @property
     def log(self) -> Path:
@@ -89,7 +91,9 @@ class EmbeddedBroker:
         data = self.folder / "data"
         if not data.exists():
             _format(java_command(kafka), data)
-        return self._launch(java_command(kafka), detached=detached)
+        state = self._launch(java_command(kafka), detached=detached)
+        self.port = state.port  # if it dies and is started again: its clients wait for it there
+        return state
 
     def stop(self) -> bool:
         """Stop the folder's broker, whoever started it; False if none runs."""
@@ -108,7 +112,7 @@ class EmbeddedBroker:
     def _launch(self, java: list[str], *, detached: bool) -> BrokerState:
         port = self._choose_port()
         properties = self.folder / "server.properties"
-        properties.write_text(server_properties(self.folder / "data", port, free_port()))
+        properties.write_text(server_properties(self.folder / "data", port, free_port(), self._proxies))
         self.log.unlink(missing_ok=True)  # each run has its own log
         child = process.spawn(
             [*java, "kafka.Kafka", properties], name="the Kafka broker", log=self.log, tether=not detached
@@ -124,15 +128,16 @@ class EmbeddedBroker:
         return state
 
     def _choose_port(self) -> int:
+        state = self._state()
+        ours = state.port if state else None
         if self.port:
-            if not is_free(self.port):
+            if not (_becomes_free(self.port) if self.port == ours else is_free(self.port)):
                 raise Declined(
                     f"port {self.port} is taken", where=LOOPBACK, remedy="name another, or none to have one chosen"
                 )
             return self.port
-        state = self._state()
-        if self.port is None and state and _becomes_free(state.port):
-            return state.port
+        if self.port is None and ours and _becomes_free(ours):
+            return ours
         return PORT_DEFAULT if self.port is None and is_free(PORT_DEFAULT) else free_port()
 
     def _state(self) -> BrokerState | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 LOOPBACK = "127.0.0.1"
 PORT_DEFAULT = 9092
@@ -11,22 +13,38 @@ _LONG_MAX = 2**63 - 1
 _INT_MAX = 2**31 - 1
 
 
-def server_properties(data: Path, port: int, controller_port: int) -> str:
+class Proxied(NamedTuple):
+    """The two ends of a proxy before the broker: where the broker listens for it, and where its clients find it."""
+
+    listen_port: int
+    advertised_port: int
+
+
+def server_properties(data: Path, port: int, controller_port: int, proxies: Mapping[str, Proxied] | None = None) -> str:
     """Kafka's ``server.properties`` for one node that is broker and controller.
+
+    ``proxies`` names further listeners (upper-case letters, digits, "_"). A client that came in by one of them is sent
+    back to its proxy for everything: Kafka's clients follow what is advertised, not where they began.
 
     Examples
     --------
     >>> "log.retention.ms=-1" in server_properties(Path("data"), 9092, 9093).splitlines()
     True
+    >>> by_proxy = server_properties(Path("data"), 9092, 9093, {"WORKER_1": Proxied(7001, 7002)}).splitlines()
+    >>> [line for line in by_proxy if line.startswith("advertised")]
+    ['advertised.listeners=PLAINTEXT://127.0.0.1:9092,WORKER_1://127.0.0.1:7002']
     """
+    proxies = proxies or {}
+    listens = {"PLAINTEXT": port} | {name: proxied.listen_port for name, proxied in proxies.items()}
+    advertised = {"PLAINTEXT": port} | {name: proxied.advertised_port for name, proxied in proxies.items()}
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "listeners": _addresses({**listens, "CONTROLLER": controller_port}),
+        "advertised.listeners": _addresses(advertised),
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in (*listens, "CONTROLLER")),
         "log.dirs": data.as_posix(),
         "auto.create.topics.enable": "false",  # a misspelt topic is an error, not a new topic
         # One node, so one replica; few partitions, so that the first group or transaction need not wait for fifty.
@@ -50,6 +68,10 @@ def server_properties(data: Path, port: int, controller_port: int) -> str:
         "log.cleaner.dedupe.buffer.size": 16 * 2**20,  # the default takes a third of the heap
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _addresses(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://{LOOPBACK}:{port}" for name, port in ports.items())
 
 
 def is_free(port: int) -> bool:

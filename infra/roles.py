@@ -15,6 +15,7 @@ from rich.console import Console
 
 from connectors.attempts import FolderAttempts
 from connectors.blobs import FolderBlobStore
+from connectors.hanging import end_hanging
 from connectors.kafka_log import KafkaLog
 from connectors.sinks.runner import run_sink
 from connectors.sources.replay import Replay
@@ -25,7 +26,7 @@ from infra.settings import Settings
 from infra.stopping import wait_for
 from infra.telemetry import PrometheusTelemetry
 from streams.check import refuse_mistakes
-from streams.errors import BrokerUnreachable, Declined, OutcomeUnknown, StoreUnavailable
+from streams.errors import BrokerUnreachable, Declined, OutcomeUnknown, PipelineError, StoreUnavailable
 from streams.pipeline import Pipeline, import_file, load_pipeline
 from streams.records import OUTPUTS
 from streams.worker import Worker
@@ -95,6 +96,16 @@ def run_worker(
                 _log.warning("worker %s rebuilds its tasks in %.1f s: %s", worker_id, pause_s, error)
                 telemetry.count("rebuilds", 1)
                 wait_for(stop, pause_s)
+                _end_hanging(settings, pipeline)
+
+
+def _end_hanging(settings: Settings, pipeline: Pipeline) -> None:
+    """What Kafka forgot to end keeps every recovery waiting: see connectors/hanging.py."""
+    try:
+        for each in end_hanging(settings.kafka_python(), pipeline.topics):
+            _log.warning("ended a transaction that its coordinator had ended: %s[%d]@%d", *each[:2], each.start_offset)
+    except PipelineError as error:
+        _log.warning("no transaction could be looked at: %s", error)
 
 
 def group_of(pipeline: Pipeline) -> str:

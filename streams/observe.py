@@ -106,6 +106,6 @@ class Watch:
             self.warned.add(at)
             _log.warning(
                 "%s[%d] cannot be read past offset %s: a producer has left a transaction open for %.0f s. "
-                "`kafka-transactions.sh find-hanging` names it, `abort` ends it",
+                "It ends by its timeout; `riverrun topics unblock FILE` ends one that Kafka forgot",
                 *(topic, partition, end, seconds),
             )

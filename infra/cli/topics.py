@@ -23,6 +23,22 @@ def apply(file: Annotated[Path, typer.Argument(help="The Python file that declar
         typer.echo(f"{'created' if topic in made else 'exists '}  {topic}  {partitions} partitions")
 
 
+@topics.command()
+def unblock(file: Annotated[Path, typer.Argument(help="The Python file that declares the pipeline.")]) -> None:
+    """End transactions that hang in the pipeline's topics: open, although their coordinator has ended them.
+
+    Nobody can read past one. Running transactions are left alone: they end by their timeout.
+    """
+    from connectors.hanging import end_hanging
+    from infra.settings import Settings
+    from streams.pipeline import load_pipeline
+
+    ended = end_hanging(Settings.load().kafka_python(), load_pipeline(file).topics)
+    for each in ended:
+        typer.echo(f"ended  {each.topic}[{each.partition}]@{each.start_offset}  of producer {each.producer_id}")
+    typer.echo(f"{len(ended)} transactions hung", err=True)
+
+
 @topics.command("list")
 def list_() -> None:
     """List the topics with their partitions."""

@@ -177,6 +177,17 @@ class LogContract:
         log.resume([(topic, 0)])
         assert values(polled(log, until=at_least(1))) == ["paused"]
 
+    def test_what_was_paused_flows_again_after_a_rebalance(self, kit: LogKit):
+        topic, other, a, b = kit.topic(1), kit.topic(1), kit.log("a"), kit.log("b")
+        one, two = joined(a, topic, other), Listener(b, [topic, other])
+        a.pause([(topic, 0)])
+        b.subscribe([topic, other], two)
+        turn_until([a, b], lambda: "revoked [0]" in one.events and bool(one.tasks | two.tasks))
+        b.close()
+        turn_until([a], lambda: one.tasks == {0})
+        put(a, topic, "flows again")
+        assert values(polled(a, until=at_least(1))) == ["flows again"]
+
     def test_ranges_are_read_exactly_again_and_in_turns(self, kit: LogKit):
         left, right, log = kit.topic(1), kit.topic(1), kit.log("a")
         put_with(kit, left, *"abcdef")

@@ -1,0 +1,5 @@
+"""The run that everything is compared with."""
+
+from tests.chaos.pipelines.rides import declare
+
+pipeline = declare("undisturbed")
