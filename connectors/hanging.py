@@ -22,6 +22,7 @@ class Open(NamedTuple):
     partition: int
     producer_id: int
     producer_epoch: int
+    coordinator_epoch: int
     start_offset: int
 
 
@@ -30,7 +31,7 @@ def hanging(before: Iterable[Open], states: Mapping[int, str], after: Iterable[O
 
     ``states`` maps producer ids to what the coordinator says; it has forgotten one that it does not name.
 
-    >>> one = Open("journal", 1, 7, 0, 34)
+    >>> one = Open("journal", 1, 7, 0, 0, 34)
     >>> hanging([one], {7: "CompleteAbort"}, [one]) == [one], hanging([one], {7: "Ongoing"}, [one])
     (True, [])
     >>> hanging([one], {7: "CompleteAbort"}, [one._replace(start_offset=40)])
@@ -54,13 +55,20 @@ def end_hanging(config: dict[str, Any], topics: Iterable[str]) -> list[Open]:
         found = hanging(before, states, _open(admin, parts))
         for each in found:
             part = TopicPartition(each.topic, each.partition)
-            admin.abort_transaction(AbortTransactionSpec(part, each.producer_id, each.producer_epoch))
+            admin.abort_transaction(AbortTransactionSpec(part, *each[2:5]))
     return found
 
 
 def _open(admin: Any, parts: list[Any]) -> list[Open]:
     return [
-        Open(part.topic, part.partition, each.producer_id, each.producer_epoch, each.current_transaction_start_offset)
+        Open(
+            part.topic,
+            part.partition,
+            each.producer_id,
+            each.producer_epoch,
+            max(each.coordinator_epoch, 0),
+            each.current_transaction_start_offset,
+        )
         for part, state in admin.describe_producers(parts).items()
         for each in state.active_producers
         if each.current_transaction_start_offset >= 0

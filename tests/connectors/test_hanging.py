@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from connectors.hanging import Open, end_hanging, hanging
 from connectors.kafka_reader import quiet
 
-ONE = Open("journal", 1, 7, 0, 34)
+ONE = Open("journal", 1, 7, 0, 0, 34)
 
 
 @pytest.mark.parametrize("state", ["Empty", "CompleteCommit", "CompleteAbort", "Dead"])
