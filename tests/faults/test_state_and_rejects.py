@@ -30,7 +30,7 @@ def riverrun(made: Real, *arguments: str, code: int = 0) -> Any:
         "PYTHONHASHSEED": "0",
     }
     command = [sys.executable, "-m", "infra.cli", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
