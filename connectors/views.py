@@ -10,8 +10,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from connectors.sinks.files import anchor
-from connectors.sinks.schema import TABLES, TIME_MS_MAX, TIME_MS_MIN, Kind, table
+from connectors.sinks.schema import TABLES, Kind, table
 from streams.records import ScoreValues
+from streams.schema import TIME_MS_MAX, TIME_MS_MIN
 
 
 class Column(NamedTuple):

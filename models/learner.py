@@ -145,10 +145,11 @@ def _anomaly(model: Any) -> Callable[[Features], Prediction]:
 def _multiclass(model: Any) -> Callable[[Features], Prediction]:
     def predict(x: Features) -> Prediction:
         said = model.predict_proba_one(x)
-        if math.isnan(sum(said.values())):
-            raise ArithmeticError("the model predicts NaN")
+        total = sum(said.values())
+        if not -PREDICTION_MAX <= total <= PREDICTION_MAX:
+            raise ArithmeticError(f"the model predicts {'NaN' if math.isnan(total) else total}")
         best = max(said, key=said.__getitem__) if said else None
-        return Prediction(best, None, {str(label): float(p) for label, p in said.items()})
+        return Prediction(best, None, {str(label): _bounded(float(p)) for label, p in said.items()})
 
     return predict
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from models.classes import Classes
 from models.drift import LiveWatch, Watch
 from models.learner import Features, Kind, Label, Learner, LiveModel, Prediction, Role
 from models.prequential import Prequential
@@ -31,9 +32,9 @@ class Panel:
     >>> from river.linear_model import LogisticRegression
     >>> panel = Panel([(Learner("logistic", LogisticRegression()), "champion")], "binary", [], sliding=24)
     >>> for x, y in [(1.0, True), (-1.0, False), (1.0, True)]:
-    ...     predictions, _ = panel.predict({"x": x})
+    ...     predictions = panel.predict({"x": x})
     ...     _ = panel.learn({"x": x}, y, predictions, event_time_ms=0)
-    >>> panel.predict({"x": 1.0})[0][0].value
+    >>> panel.predict({"x": 1.0})[0].value
     True
     """
 
@@ -43,6 +44,7 @@ class Panel:
         self.kind = kind
         self.models = [LiveModel(learner, role, kind) for learner, role in learners]
         self.scores = [Prequential(kind, sliding) for _ in self.models]
+        self.classes = Classes(len(self.models))
         self.watches = [LiveWatch(watch) for watch in watches]
         place = {model.name: index for index, model in enumerate(self.models)}
         self._on_feature = [w for w in self.watches if w.watch.stream == "feature"]
@@ -52,15 +54,18 @@ class Panel:
     def _of(self, stream: str) -> list[LiveWatch]:
         return [watch for watch in self.watches if watch.watch.stream == stream]
 
-    def predict(self, features: Features) -> tuple[tuple[Prediction, ...], list[Drift]]:
-        """What each model says of an event, and the drift seen in features and predictions."""
+    def predict(self, features: Features) -> tuple[Prediction, ...]:
+        """What each model says of an event. Changes nothing."""
         said: list[Prediction] = []
         try:
             for model in self.models:
                 said.append(model.predict(features))
         except Exception as error:
             raise ModelError(f"{model.name}: {type(error).__name__}: {error}") from error
-        predictions = tuple(said)
+        return tuple(said)
+
+    def watch(self, features: Features, predictions: Sequence[Prediction]) -> list[Drift]:
+        """Show the detectors an event that was taken in: the drift seen in its features and predictions."""
         drifts: list[Drift] = []
         for watch in self._on_feature:
             value = features.get(watch.watch.name or "")
@@ -72,13 +77,19 @@ class Panel:
                 self._show(watch, shown.probability, self.models[index].name, drifts)
             elif isinstance(shown.value, float):
                 self._show(watch, shown.value, self.models[index].name, drifts)
-        return predictions, drifts
+        return drifts
+
+    def has_room_for(self, label: Label) -> bool:
+        """Whether this label may be learned: of classes there may be only so many."""
+        return self.kind != "multiclass" or self.classes.has_room_for(str(label))
 
     def learn(
         self, features: Features, label: Label, predictions: Sequence[Prediction], event_time_ms: int
     ) -> list[Drift]:
         """Score what was predicted, then learn from it. The features are those that were predicted on."""
         drifts: list[Drift] = []
+        if self.kind == "multiclass":
+            self.classes.add(str(label))
         for score, prediction in zip(self.scores, predictions, strict=True):
             if prediction.made:
                 score.update(label, prediction)
@@ -107,6 +118,7 @@ class Panel:
         """All that was learned, to be pickled before the next call."""
         return {
             "models": {m.name: (m.version, m.model, s) for m, s in zip(self.models, self.scores, strict=True)},
+            "classes": self.classes.known,
             "watches": [(w.watch.version(), w.detector, w.seen) for w in self.watches],
         }
 
@@ -123,6 +135,7 @@ class Panel:
             if version == model.version:
                 model.load(learned)
                 self.scores[index] = score
+        self.classes.known = state["classes"]
         kept = list(state["watches"])
         for watch in self.watches:
             same = next((entry for entry in kept if entry[0] == watch.watch.version()), None)

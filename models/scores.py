@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -183,6 +184,31 @@ class MulticlassScore:
         )
 
 
+OTHERS = "(others)"
+
+
+def folded(cells: Mapping[tuple[str, str], int], kept_max: int) -> dict[tuple[str, str], int]:
+    """A confusion matrix with the ``kept_max`` most frequent classes by name, and all others as one.
+
+    What was right stays right and what was wrong stays wrong: a rare class taken for another rare one becomes a class
+    that is not told ("").
+
+    >>> cells = {("a", "a"): 9, ("b", "b"): 1, ("b", "c"): 2, ("c", "a"): 1}
+    >>> folded(cells, kept_max=1)
+    {('(others)', ''): 2, ('(others)', '(others)'): 1, ('(others)', 'a'): 1, ('a', 'a'): 9}
+    """
+    weights: Counter[str] = Counter()
+    for (label, predicted), count in cells.items():
+        weights[label] += count
+        weights[predicted] += count
+    kept = {*sorted(weights, key=lambda name: (-weights[name], name))[:kept_max], ""}
+    fold: Counter[tuple[str, str]] = Counter()
+    for (label, predicted), count in cells.items():
+        short = tuple(name if name in kept else OTHERS for name in (label, predicted))
+        fold[(OTHERS, "") if short == (OTHERS, OTHERS) and label != predicted else short] += count  # type: ignore[index]
+    return dict(sorted(fold.items()))
+
+
 @dataclass(slots=True)
 class RegressionScore:
     """How far off a number was foretold.
@@ -200,26 +226,39 @@ class RegressionScore:
     abs_error_sum: float = 0.0
     squared_error_sum: float = 0.0
     label_sum: float = 0.0
-    label_squared_sum: float = 0.0
+    label_spread: float = 0.0
+    """Squared distances of the labels from their mean, added up. (The difference of two large sums would be noise.)"""
 
     def update(self, label: Label, prediction: Prediction) -> None:
         """Add one outcome."""
         y, guess = float(label), prediction.value
         assert isinstance(guess, float)
+        self._spread(1, y, 0.0)
         self.n += 1
         error = y - guess
         self.abs_error_sum += abs(error)
         self.squared_error_sum += error * error  # infinite where `** 2` would raise
         self.label_sum += y
-        self.label_squared_sum += y * y
 
     def merge(self, other: RegressionScore) -> None:
         """Add all of another score's outcomes."""
+        self._spread(other.n, other.label_sum, other.label_spread)
         self.n += other.n
         self.abs_error_sum += other.abs_error_sum
         self.squared_error_sum += other.squared_error_sum
         self.label_sum += other.label_sum
-        self.label_squared_sum += other.label_squared_sum
+
+    def _spread(self, n: int, label_sum: float, label_spread: float) -> None:
+        """Take in the spread of others: their own, and that between the two means.
+
+        References: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances",
+        COMPSTAT 1982.
+        """
+        if n and self.n:
+            apart = label_sum / n - self.label_sum / self.n
+            self.label_spread += label_spread + apart * apart * (n * self.n / (n + self.n))
+        else:
+            self.label_spread += label_spread
 
     def confusion(self) -> dict[tuple[str, str], int]:
         """Numbers have none."""
@@ -229,12 +268,12 @@ class RegressionScore:
         """The scores so far."""
         if not self.n:
             return Values(0)
-        spread = self.label_squared_sum - self.label_sum**2 / self.n
+        r2 = 1 - self.squared_error_sum / self.label_spread if self.label_spread > 0 else None
         return Values(
             self.n,
             mae=self.abs_error_sum / self.n,
             rmse=math.sqrt(self.squared_error_sum / self.n),
-            r2=1 - self.squared_error_sum / spread if spread > 0 else None,
+            r2=r2 if r2 is not None and math.isfinite(r2) else None,
         )
 
 

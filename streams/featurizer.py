@@ -12,7 +12,7 @@ from streams.inputs import AnyInput, Reference
 from streams.joins import AsOfState
 from streams.pipeline import Pipeline
 from streams.schema import NUMBER_MAX, Event
-from streams.windows import WindowState
+from streams.windows import KEYS_MAX, WindowState
 
 
 class Featurizer:
@@ -35,6 +35,17 @@ class Featurizer:
     def _wire(self) -> None:
         self._now = Context(self.windows, self.as_of)
 
+    def admit(self, stream: AnyInput, event: Event, now_ms: int) -> None:
+        """Raise RecordRejected when ``observe`` could not remember this event: a key too many, or what is no key."""
+        try:
+            for aggregate in stream.aggregates:
+                if not self.windows[aggregate.name].admits(aggregate.key_of(event), now_ms):
+                    raise _too_many(",".join(aggregate.window.by))
+            if isinstance(stream, Reference) and not self.as_of[stream.topic].admits(getattr(event, stream.key)):
+                raise _too_many(stream.key)
+        except TypeError as error:
+            raise RecordRejected(f"no key of a window or a join: {error}", reason="schema") from error
+
     def observe(self, stream: AnyInput, event: Event, time_ms: int, now_ms: int) -> None:
         """Remember an event of any input, after it was used itself."""
         for aggregate in stream.aggregates:
@@ -45,7 +56,7 @@ class Featurizer:
                 window.advance(now_ms)
                 window.add(time_ms, aggregate.key_of(event), value)
         if isinstance(stream, Reference):
-            self.as_of[stream.topic].put(getattr(event, stream.key), time_ms, event)
+            self.as_of[stream.topic].put(getattr(event, stream.key), time_ms, event, now_ms)
 
     def features(self, event: Event, time_ms: int, now_ms: int) -> Features:
         """The event's features, checked, in the canonical order: by name.
@@ -105,3 +116,8 @@ class Featurizer:
         self.windows |= {name: window for name, window in state["windows"].items() if name in self.windows}
         self.as_of |= {topic: rows for topic, rows in state["as_of"].items() if topic in self.as_of}
         self._wire()
+
+
+def _too_many(field: str) -> RecordRejected:
+    what = f"more than {KEYS_MAX:,} values of {field} are remembered: is it a category?"
+    return RecordRejected(what, reason="too_many_keys", field=field)

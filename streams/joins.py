@@ -16,11 +16,14 @@ import pyarrow.parquet as arrow_parquet
 
 from streams.errors import Declined
 from streams.schema import E, Event, is_text
+from streams.windows import KEYS_MAX
 
 R = TypeVar("R", bound=Event)
 
 HISTORY_MAX = 16
 """Reference rows kept per key, so that an event that is late by a few rows still finds the one of its own time."""
+
+_ANY_TIME_MS = 2**62
 
 
 @dataclass(slots=True)
@@ -38,14 +41,23 @@ class AsOfState(Generic[E]):
     times: dict[Any, list[int]] = field(default_factory=dict)
     rows: dict[Any, list[E]] = field(default_factory=dict)
 
-    def put(self, key: Any, time_ms: int, row: E) -> None:
-        """Keep a row. Of two rows of the same time the one that came later counts."""
+    def admits(self, key: Any) -> bool:
+        """Whether there is room for this key. Raises TypeError for what can be none, such as a list."""
+        return key in self.times or len(self.times) < KEYS_MAX
+
+    def put(self, key: Any, time_ms: int, row: E, now_ms: int = _ANY_TIME_MS) -> None:
+        """Keep a row. Of two rows of the same time the one that came later counts.
+
+        Beyond ``HISTORY_MAX`` the oldest goes; or the one furthest ahead, where more than half lie ahead of ``now_ms``:
+        rows of the year 9999 must not push out those of today.
+        """
         times, rows = self.times.setdefault(key, []), self.rows.setdefault(key, [])
         place = bisect_right(times, time_ms)
         times.insert(place, time_ms)
         rows.insert(place, row)
         if len(times) > HISTORY_MAX:
-            del times[0], rows[0]
+            place = 0 if times[HISTORY_MAX // 2] <= now_ms else -1
+            del times[place], rows[place]
 
     def at(self, key: Any, time_ms: int) -> E | None:
         """The row last observed at or before ``time_ms``, None if there is none (any more)."""

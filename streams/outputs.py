@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from models.learner import Label, LiveModel, Prediction
+from models.learner import Label, LiveModel
 from models.panel import Drift
 from models.pending import PendingEvent
 from streams.errors import RecordRejected
@@ -30,6 +30,9 @@ DETAIL_CHARS_MAX = 1_000
 OUTPUT_BYTES_MAX = 900_000
 """The largest record put out: below what Kafka takes by default (1 MiB), with room for key and headers."""
 
+PREDICTION_BYTES_MAX = OUTPUT_BYTES_MAX - 5_000
+"""The largest record of features or predictions: an outcome repeats the prediction and adds its label."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -48,29 +51,29 @@ def features(event: PendingEvent, topic: str, partition: int, timestamp_ms: int)
     return Output("features", event.key, _encode(row), timestamp_ms)
 
 
-def _verdicts(models: Sequence[LiveModel], predictions: Sequence[Prediction]) -> list[Verdict]:
-    return [Verdict(m.name, m.version, m.role, *said) for m, said in zip(models, predictions, strict=True)]
-
-
-def prediction(
-    event: PendingEvent, models: Sequence[LiveModel], topic: str, partition: int, timestamp_ms: int
-) -> Output:
-    """What the models said of an event, the champion first."""
-    champion, *shadows = _verdicts(models, event.predictions)
-    row = PredictionRecord(
+def _predicted(event: PendingEvent, models: Sequence[LiveModel], topic: str, partition: int) -> tuple[Any, ...]:
+    """The fields of ``Predicted``, the champion first."""
+    champion, said = models[0], event.predictions
+    others = zip(models[1:], said[1:], strict=True)
+    return (
         event.event_id,
         event.event_time_ms,
         topic,
         partition,
         event.offset,
-        champion.model,
+        champion.name,
         champion.version,
         champion.role,
-        champion.prediction,
-        champion.probability,
-        champion.probabilities,
-        shadows,
+        *said[0],
+        [Verdict(model.name, model.version, model.role, *verdict) for model, verdict in others],
     )
+
+
+def prediction(
+    event: PendingEvent, models: Sequence[LiveModel], topic: str, partition: int, timestamp_ms: int
+) -> Output:
+    """What the models said of an event."""
+    row = PredictionRecord(*_predicted(event, models, topic, partition))
     return Output("predictions", event.key, _encode(row), timestamp_ms)
 
 
@@ -83,27 +86,12 @@ def outcome(
     timestamp_ms: int,
 ) -> Output:
     """A prediction with its label, or without (``found`` is None) when it expired."""
-    champion, *shadows = _verdicts(models, event.predictions)
-    row = OutcomeRecord(
-        event.event_id,
-        event.event_time_ms,
-        topic,
-        partition,
-        event.offset,
-        "scored" if found else "expired",
-        found.label if found else None,
-        found.time_ms if found else None,
-        found.time_ms - event.event_time_ms if found else None,
-        found.topic if found else None,
-        found.offset if found else None,
-        champion.model,
-        champion.version,
-        champion.role,
-        champion.prediction,
-        champion.probability,
-        champion.probabilities,
-        shadows,
-    )
+    if found is None:
+        end: tuple[Any, ...] = ("expired", None, None, None, None, None)
+    else:
+        label, time_ms, label_topic, label_offset = found
+        end = ("scored", label, time_ms, time_ms - event.event_time_ms, label_topic, label_offset)
+    row = OutcomeRecord(*_predicted(event, models, topic, partition), *end)
     return Output("outcomes", event.key, _encode(row), timestamp_ms)
 
 
@@ -129,11 +117,12 @@ def reject(topic: str, partition: int, record: Record, why: RecordRejected, time
 
 
 def short(text: str) -> str:
-    """Error texts may repeat what they complain of.
+    """Error texts may repeat what they complain of, also where that is no valid text.
 
-    >>> len(short("x" * 100_000))
-    1000
+    >>> len(short("x" * 100_000)), short(chr(0xD800))
+    (1000, '?')
     """
+    text = text.encode(errors="replace").decode()
     return text if len(text) <= DETAIL_CHARS_MAX else text[: DETAIL_CHARS_MAX - 1] + "…"
 
 

@@ -35,8 +35,8 @@ class FeaturesRecord(msgspec.Struct, gc=False):
     features: dict[str, bool | int | float | str | None]
 
 
-class PredictionRecord(msgspec.Struct, gc=False):
-    """The champion's prediction, and in ``shadows`` what the other models said of the same event."""
+class Predicted(msgspec.Struct, gc=False):
+    """An event and what was said of it: the champion's verdict, and those of the other models in ``shadows``."""
 
     event_id: str
     event_time_ms: int
@@ -52,30 +52,22 @@ class PredictionRecord(msgspec.Struct, gc=False):
     shadows: list[Verdict]
 
 
-class OutcomeRecord(msgspec.Struct, gc=False):
+class PredictionRecord(Predicted, gc=False):
+    """What the models say of an event, as it comes."""
+
+
+class OutcomeRecord(Predicted, gc=False):
     """A prediction joined with its label: the row that was scored and learned from; or expired without a label.
 
     ``status`` is "scored" or "expired"; the label fields are null when expired.
     """
 
-    event_id: str
-    event_time_ms: int
-    topic: str
-    partition: int
-    offset: int
     status: str
     label: Scalar | None
     label_time_ms: int | None
     label_delay_ms: int | None
     label_topic: str | None
     label_offset: int | None
-    model: str
-    version: str
-    role: str
-    prediction: Scalar | None
-    probability: float | None
-    probabilities: dict[str, float] | None
-    shadows: list[Verdict]
 
 
 class ConfusionCell(msgspec.Struct, gc=False):
@@ -90,7 +82,7 @@ class ScoreCounts(msgspec.Struct, gc=False):
     """Sums and counts from which every score follows; two of them add up to the score of both. See models/scores.py."""
 
     n: int
-    confusion: list[ConfusionCell]
+    confusion: list[ConfusionCell]  # rare classes are one, "(others)", where all would be too many
     log_loss_sum: float
     bins: list[int]  # probability histogram, only the bins in use: bin i holds P(True) in [i/B, (i+1)/B)
     negatives: list[int]
@@ -98,7 +90,7 @@ class ScoreCounts(msgspec.Struct, gc=False):
     abs_error_sum: float
     squared_error_sum: float
     label_sum: float
-    label_squared_sum: float
+    label_spread: float  # squared distances of labels from their own mean; that of both: plus that between the means
 
 
 class ScoreValues(msgspec.Struct, gc=False):

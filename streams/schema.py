@@ -29,15 +29,20 @@ class Event(msgspec.Struct, kw_only=True):
     """
 
 
+TIME_MS_MIN, TIME_MS_MAX = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999, in ms since the Unix epoch: times that every client of the outputs can show."""
+
 E = TypeVar("E", bound=Event)
 
-_FIELD_PATH = "- at `$"
+_FIELD_PATH = " - at `$"
+_MISSING = "missing required field `"
 
 
 def epoch_ms(at: datetime | int | float | None, field: str = "") -> int:
     """A time as ms since the Unix epoch. Numbers are taken to be that already.
 
-    Raises RecordRejected when there is none, or a datetime has no zone: it would mean another time on another machine.
+    Raises RecordRejected when there is none, when it lies outside the years 1 to 9999, or when a datetime has no zone:
+    it would mean another time on another machine.
 
     >>> from datetime import timezone
     >>> epoch_ms(datetime(2013, 3, 1, tzinfo=timezone.utc))
@@ -46,10 +51,14 @@ def epoch_ms(at: datetime | int | float | None, field: str = "") -> int:
     if isinstance(at, datetime):
         if at.tzinfo is None:
             raise RecordRejected(f"{field} {at} has no time zone", reason="schema", field=field)
-        return round(at.timestamp() * 1000)
-    if at is None:
+        time_ms = round(at.timestamp() * 1000)
+    elif at is None:
         raise RecordRejected(f"{field} is missing", reason="missing", field=field)
-    return int(at)
+    else:
+        time_ms = int(at)
+    if not TIME_MS_MIN <= time_ms <= TIME_MS_MAX:
+        raise RecordRejected(f"{field} is {at}, not in the years 1 to 9999", reason="out_of_range", field=field)
+    return time_ms
 
 
 class Decoder(Generic[E]):
@@ -69,7 +78,9 @@ class Decoder(Generic[E]):
 
     def __init__(self, event_type: type[E]) -> None:
         self._decode: Callable[[bytes], E] = msgspec.json.Decoder(event_type).decode
-        self._numbers = tuple(field.name for field in msgspec.structs.fields(event_type) if _may_be_number(field.type))
+        fields = msgspec.structs.fields(event_type)
+        self._numbers = tuple(field.name for field in fields if is_number(field.type) and _may_be_number(field.type))
+        self._perhaps = tuple(f.name for f in fields if _may_be_number(f.type) and not is_number(f.type))
 
     def __call__(self, value: bytes | None) -> E:
         """The typed event. Raises RecordRejected with the reason "empty", "json", "schema" or "out_of_range"."""
@@ -86,10 +97,17 @@ class Decoder(Generic[E]):
         for name in self._numbers:
             number = getattr(event, name)
             if number is not None and not -NUMBER_MAX <= number <= NUMBER_MAX:  # NaN fails this too
-                raise RecordRejected(
-                    f"{name} is {_short(number)}, beyond ±{NUMBER_MAX:.0e}", reason="out_of_range", field=name
-                )
+                raise _too_far(name, number)
+        for name in self._perhaps:
+            number = getattr(event, name)
+            if isinstance(number, int | float) and not -NUMBER_MAX <= number <= NUMBER_MAX:
+                raise _too_far(name, number)
         return event
+
+
+def _too_far(name: str, number: float) -> RecordRejected:
+    what = f"{name} is {_short(number)}, beyond ±{NUMBER_MAX:.0e}"
+    return RecordRejected(what, reason="out_of_range", field=name)
 
 
 def _kinds(annotation: Any) -> list[msgspec.inspect.Type]:
@@ -129,8 +147,14 @@ def is_text(annotation: Any) -> bool:
 
 
 def _field_of(message: str) -> str:
-    _, found, path = message.partition(_FIELD_PATH)
-    return path.strip("`.") if found else ""
+    """The field at fault in a message of msgspec's, with the path to it.
+
+    >>> _field_of("Object missing required field `x`"), _field_of("Object missing required field `x` - at `$.a[...]`")
+    ('x', 'a[...].x')
+    """
+    before, _, path = message.partition(_FIELD_PATH)
+    _, _, missing = before.partition(_MISSING)
+    return ".".join(part for part in (path.strip("`."), missing.strip("` ")) if part)
 
 
 def _short(number: float) -> str:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
+from models.classes import CLASSES_MAX
 from models.digest import state_digest
-from models.learner import Label, Role
+from models.learner import Kind, Label, Role
 from models.panel import Drift, ModelError, Panel
 from models.pending import HeldLabel, PendingEvent, PendingLabels
 from models.scores import Values
@@ -21,15 +22,22 @@ from streams.batch import Batch
 from streams.errors import Declined, ModelFailed, RecordRejected
 from streams.featurizer import Featurizer
 from streams.inputs import AnyInput
-from streams.outputs import KEY_BYTES_MAX, OUTPUT_BYTES_MAX, RECORD_BYTES_MAX, LabelFound
+from streams.outputs import KEY_BYTES_MAX, PREDICTION_BYTES_MAX, RECORD_BYTES_MAX, LabelFound
 from streams.pipeline import Pipeline
 from streams.ports import Output, Record
 from streams.report import PeriodReport
-from streams.schema import NUMBER_MAX, Decoder, Event, epoch_ms
+from streams.schema import NUMBER_MAX, TIME_MS_MAX, Decoder, Event, epoch_ms
 
-TIME_UNKNOWN_MS = -(2**62)
+TIME_UNKNOWN_MS = -1
+"""The time of a task that has seen no record, and Kafka's word for a record without a timestamp."""
+
 LEAP_MAX_MS = 86_400_000
 """How far one record moves the task's time forward at the most: a day. A gap of more is made up by later records."""
+
+NAME_CHARS_MAX = 1_000
+"""How long the name of an event may be: names are kept while their events wait, and repeated in every output."""
+
+CLASS_CHARS_MAX = 200
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,7 +60,29 @@ def _name_of(event: Event, field: str) -> str:
     name = getattr(event, field)
     if name is None:
         raise RecordRejected(f"{field} is missing", reason="missing", field=field)
-    return str(name)
+    name = str(name)
+    if len(name) > NAME_CHARS_MAX:
+        what = f"{field} has {len(name):,} characters, {NAME_CHARS_MAX:,} at the most"
+        raise RecordRejected(what, reason="too_large", field=field)
+    return name
+
+
+def _class_of(label: Any) -> str:
+    text = str(label)
+    text.encode()  # half a surrogate pair cannot be written
+    return text
+
+
+_LABEL_OF: dict[Kind, Callable[[Any], Label]] = {"binary": bool, "multiclass": _class_of, "regression": float}
+
+
+def _record_of(label: HeldLabel) -> Record:
+    return Record(label.offset, label.timestamp_ms, label.key, label.value)
+
+
+def _too_many_classes(label: Label) -> RecordRejected:
+    what = f"{label!r} would be one class too many: {CLASSES_MAX:,} at the most, fewer where their names are long"
+    return RecordRejected(what, reason="too_many_classes", field="target")
 
 
 class Task:
@@ -105,7 +135,7 @@ class Task:
         for index, record in batch.records:
             stream = self._inputs[index]
             step.records[stream.topic] += 1
-            if record.timestamp_ms > self._now_ms:
+            if self._now_ms < record.timestamp_ms <= TIME_MS_MAX:
                 self._advance(record.timestamp_ms)
             self._report.records[stream.topic] += 1
             if skipped and (index, record.offset) in skipped:
@@ -140,6 +170,9 @@ class Task:
 
     def _take(self, index: int, record: Record) -> None:
         stream = self._inputs[index]
+        if not 0 <= record.timestamp_ms <= TIME_MS_MAX:
+            what = f"the record's timestamp is {record.timestamp_ms}, not in the years 1970 to 9999"
+            raise RecordRejected(what, reason="out_of_range", field="timestamp")
         if len(record.value or b"") > RECORD_BYTES_MAX or len(record.key or b"") > KEY_BYTES_MAX:
             what = f"key and value may have {KEY_BYTES_MAX:,} and {RECORD_BYTES_MAX:,} bytes"
             raise RecordRejected(what, reason="too_large")
@@ -147,8 +180,7 @@ class Task:
         if stream.clean:
             self._clean(stream, event)
         time_ms = epoch_ms(getattr(event, stream.time), stream.time)
-        if not -NUMBER_MAX < time_ms < NUMBER_MAX:
-            raise RecordRejected(f"{stream.time} is {time_ms}", reason="out_of_range", field=stream.time)
+        self._featurizer.admit(stream, event, self._now_ms)
         if index == self._events_index:
             self._on_event(event, record, time_ms)
         elif index == self._labels_index and not self._on_label(event, record, time_ms):
@@ -173,23 +205,38 @@ class Task:
             field = self.pipeline.events.id
             raise RecordRejected(f"event {event_id} was seen before", reason="duplicate_event", field=field)
         features = self._featurizer.features(event, time_ms, self._now_ms)
-        predictions, drifts = self._modelled(self._panel.predict, features)
-        waiting = PendingEvent(event_id, record.key, time_ms, record.offset, features, predictions)
         topic, at_ms = self.pipeline.events.topic, record.timestamp_ms
-        row = outputs.features(waiting, topic, self.partition, at_ms)
-        said = outputs.prediction(waiting, self._panel.models, topic, self.partition, at_ms)
-        if max(len(row.value), len(said.value)) > OUTPUT_BYTES_MAX:
-            what = f"its features or predictions have more than {OUTPUT_BYTES_MAX:,} bytes"
-            raise RecordRejected(what, reason="too_large")
+        waiting = PendingEvent(event_id, record.key, time_ms, record.offset, features, ())
+        row = self._encoded(outputs.features, waiting, topic, self.partition, at_ms)
+        waiting = waiting._replace(predictions=self._modelled(self._panel.predict, features))
+        said = self._encoded(outputs.prediction, waiting, self._panel.models, topic, self.partition, at_ms)
         self._put(row)
         self._put(said)
         self._pending.add(waiting, self._now_ms)
-        self._drifts(drifts, topic, record.offset)
+        self._drifts(self._modelled(self._panel.watch, features, waiting.predictions), topic, record.offset)
         if self._pending.overfull:
             self._expire()
         held = self._pending.take_held(event_id)
         if held is not None:
+            self._meet(waiting, held)
+
+    def _encoded(self, encode: Callable[P, Output], *args: P.args, **kwargs: P.kwargs) -> Output:
+        """An output of an event, if it can be written and put out at all."""
+        try:
+            output = encode(*args, **kwargs)
+        except UnicodeEncodeError as error:
+            raise RecordRejected(f"a feature is no valid text: {error}", reason="feature_type") from error
+        if len(output.value) > PREDICTION_BYTES_MAX:
+            what = f"its {output.name} have more than {PREDICTION_BYTES_MAX:,} bytes"
+            raise RecordRejected(what, reason="too_large")
+        return output
+
+    def _meet(self, waiting: PendingEvent, held: HeldLabel) -> None:
+        """The event that an early label was held for has come."""
+        if self._panel.has_room_for(held.label):
             self._learn(waiting, LabelFound(held.label, held.label_time_ms, self.pipeline.labels.topic, held.offset))
+        else:
+            self._reject(self.pipeline.labels.topic, _record_of(held), _too_many_classes(held.label))
 
     def _on_label(self, event: Event, record: Record, time_ms: int) -> bool:
         """Whether the label says something new: a second one of an event does not, and windows do not count it."""
@@ -198,6 +245,8 @@ class Task:
         met, waiting = self._pending.match(event_id, label)
         if met == "scored":
             assert waiting is not None
+            if not self._panel.has_room_for(label):
+                raise _too_many_classes(label)
             self._learn(waiting, LabelFound(label, time_ms, self.pipeline.labels.topic, record.offset))
             return True
         held = HeldLabel(label, time_ms, *record)
@@ -215,19 +264,18 @@ class Task:
 
     def _label(self, event: Event) -> Label:
         try:
-            label = self.pipeline.target(event)
-            number = float(label) if self._kind == "regression" else 0.0
+            said = self.pipeline.target(event)
+            label = None if said is None else _LABEL_OF[self._kind](said)
         except Exception as error:
             raise RecordRejected(f"target() raised {type(error).__name__}: {error}", reason="target_failed") from error
         if label is None:
             raise RecordRejected("target() gave None", reason="target_failed")
-        if self._kind == "binary":
-            return bool(label)
-        if self._kind == "multiclass":
-            return str(label)
-        if not -NUMBER_MAX <= number <= NUMBER_MAX:
-            raise RecordRejected(f"the label is {number}", reason="out_of_range", field="target")
-        return number
+        if isinstance(label, float) and not -NUMBER_MAX <= label <= NUMBER_MAX:
+            raise RecordRejected(f"the label is {label}", reason="out_of_range", field="target")
+        if isinstance(label, str) and len(label) > CLASS_CHARS_MAX:
+            what = f"the label has {len(label):,} characters, a class {CLASS_CHARS_MAX} at the most"
+            raise RecordRejected(what, reason="too_large", field="target")
+        return label
 
     def _learn(self, event: PendingEvent, found: LabelFound) -> None:
         drifts = self._modelled(self._panel.learn, event.features, found.label, event.predictions, event.event_time_ms)
@@ -261,14 +309,13 @@ class Task:
         self._count_label(met)
         labels = self.pipeline.labels
         if getattr(labels, met) == "reject":
-            record = Record(label.offset, label.timestamp_ms, label.key, label.value)
             rejected = RecordRejected(f"{met} label of {event_id}", reason=f"{met}_label", field=labels.joins)
-            self._reject(labels.topic, record, rejected)
+            self._reject(labels.topic, _record_of(label), rejected)
 
     def _reject(self, topic: str, record: Record, rejected: RecordRejected) -> None:
         self._report.rejects[rejected.reason] += 1
         self._step.rejects[rejected.reason] += 1
-        self._put(outputs.reject(topic, self.partition, record, rejected, self._now_ms))
+        self._put(outputs.reject(topic, self.partition, record, rejected, max(self._now_ms, 0)))
 
     def _drifts(self, drifts: list[Drift], topic: str, offset: int) -> None:
         for drift in drifts:

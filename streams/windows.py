@@ -4,7 +4,8 @@
         (────────────────────────────]        an event at `now` sees what came before it, not itself
           x     x  x        x     x           mean, count and rate of these
 
-`now` is the highest record time the task has seen. Late events are counted as long as they lie inside the window.
+`now` is the highest record time the task has seen. Late events are counted as long as they lie inside the window, and
+early ones (clocks differ) as long as they lie ahead by no more than its length: a date in the year 9999 would stay.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from streams.inputs import Input
 
 KEYS_MAX = 1_000_000
-"""A window that holds more keys than this stops the task: something other than a category is used as the key."""
+"""The keys a window, or a reference, may hold. A record with one more is rejected: is its key a category at all?"""
+
+_TIME_UNKNOWN_MS = -(2**62)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +95,13 @@ class WindowState:
 
     over_ms: int
     entries: deque[tuple[int, Any, float]] = field(default_factory=deque)
-    sums: dict[Any, list[float]] = field(default_factory=dict)  # key -> [count, sum]
-    now_ms: int = -(2**62)
+    sums: dict[Any, list[float]] = field(default_factory=dict)  # key -> [count, sum, what the sum was rounded by]
+    now_ms: int = _TIME_UNKNOWN_MS
 
     def add(self, time_ms: int, key: Any, value: float) -> None:
-        """Count a value at its event time, unless that has left the window already."""
-        if time_ms <= self.now_ms - self.over_ms:
+        """Count a value at its event time, unless that has left the window already, or is not near yet."""
+        now_ms, over_ms = self.now_ms, self.over_ms
+        if time_ms <= now_ms - over_ms or (time_ms > now_ms + over_ms and now_ms != _TIME_UNKNOWN_MS):
             return
         entries = self.entries
         if not entries or time_ms >= entries[-1][0]:
@@ -106,11 +110,18 @@ class WindowState:
             insort(entries, (time_ms, key, value), key=_time_of)
         sums = self.sums.get(key)
         if sums is None:
-            assert len(self.sums) < KEYS_MAX, f"a window over {len(self.sums)} keys: is its key a category?"
-            self.sums[key] = [1, value]
+            assert len(self.sums) < KEYS_MAX, "caller asks `admits` before"
+            self.sums[key] = [1, value, 0.0]
         else:
             sums[0] += 1
-            sums[1] += value
+            _add(sums, value)
+
+    def admits(self, key: Any, now_ms: int) -> bool:
+        """Whether there is room for this key. Raises TypeError for what can be none, such as a list."""
+        if key in self.sums or len(self.sums) < KEYS_MAX:
+            return True
+        self.advance(now_ms)
+        return len(self.sums) < KEYS_MAX
 
     def advance(self, now_ms: int) -> None:
         """Let go of what is older than the window at ``now_ms``."""
@@ -122,15 +133,15 @@ class WindowState:
             _, key, value = entries.popleft()
             sums = self.sums[key]
             if sums[0] == 1:
-                del self.sums[key]  # and with it the rounding errors of the sum
+                del self.sums[key]
             else:
                 sums[0] -= 1
-                sums[1] -= value
+                _add(sums, -value)
 
     def mean(self, key: Any) -> float | None:
         """Mean of the key's values, None without any."""
         sums = self.sums.get(key)
-        return None if sums is None else sums[1] / sums[0]
+        return None if sums is None else (sums[1] + sums[2]) / sums[0]
 
     def count(self, key: Any) -> int:
         """Number of the key's values."""
@@ -140,6 +151,18 @@ class WindowState:
     def rate(self, key: Any) -> float:
         """The key's values per hour."""
         return self.count(key) * 3_600_000 / self.over_ms
+
+
+def _add(sums: list[float], value: float) -> None:
+    """Add to the sum, and what is lost by rounding to the correction beside it: a huge value leaves no trace.
+
+    References: Knuth, "The Art of Computer Programming", vol. 2, 4.2.2, theorem B (TwoSum).
+    """
+    total = sums[1]
+    rounded = total + value
+    added = rounded - total
+    sums[1] = rounded
+    sums[2] += (total - (rounded - added)) + (value - added)
 
 
 def _time_of(entry: tuple[int, Any, float]) -> int:

@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec.structs import astuple
 
-from connectors.sinks.schema import COORDINATES, TIME_MS_MAX, TIME_MS_MIN, UTC_MS, Table, widest
+from connectors.sinks.schema import COORDINATES, UTC_MS, Table, widest
 from streams.ports import Record
+from streams.schema import TIME_MS_MAX, TIME_MS_MIN
 
 _ROWS_AT_ONCE = 1_000  # the decoded objects then stay in the processor's cache: twice as fast as 10,000
 _SET_ASIDE = (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError, pa.ArrowException)

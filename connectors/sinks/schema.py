@@ -21,7 +21,6 @@ Kind = Literal["binary", "multiclass", "regression"]
 
 SCALAR: dict[str, pa.DataType] = {"binary": pa.bool_(), "multiclass": pa.string(), "regression": pa.float64()}
 UTC_MS = pa.timestamp("ms", "UTC")
-TIME_MS_MIN, TIME_MS_MAX = -62_135_596_800_000, 253_402_300_799_999  # years 1 to 9999: what every client can show
 _PLAIN: dict[Any, pa.DataType] = {
     str: pa.string(),
     int: pa.int64(),

@@ -49,8 +49,10 @@ def root(tmp_path: Path) -> Path:
     write(sink, "features", features(dep_delay_min=3.5, carrier="UA"))
     write(sink, "predictions", PredictionRecord(*AT, "logistic", "1", "champion", True, 0.75, None, [TREE]))
     said = ("logistic", "1", "champion", True, 0.75, None, [TREE])
-    write(sink, "outcomes", OutcomeRecord(*AT, "scored", False, 1_357_020_000_000, 3_600_000, "arrivals", 9, *said))
-    write(sink, "rejects", RejectRecord("flights.departures", 0, 9, 5_000, "json", "", "bad", b"EWR", b"\xff{"))
+    write(sink, "outcomes", OutcomeRecord(*AT, *said, "scored", False, 1_357_020_000_000, 3_600_000, "arrivals", 9))
+    write(
+        sink, "rejects", RejectRecord("flights.departures", 0, 9, 5_000, "json", "", "bad", 5, True, b"EWR", b"\xff{")
+    )
     write(sink, "inputs", b'{"carrier":"UA"}')
     counts = ScoreCounts(3, [], 0.5, [], [], [], 0.0, 0.0, 0.0, 0.0)
     values = ScoreValues(3, 0.5, *[None] * 8)

@@ -42,7 +42,8 @@ def run(panel: Panel, first: int, last: int, label: Any = None) -> list[tuple[tu
         draw = random.Random(i)
         x = {"x": draw.gauss(0, 1), "y": draw.random()}
         y: Label = x["x"] + draw.gauss(0, 0.1) > 0 if label is None else label(x)
-        predictions, drifts = panel.predict(x)
+        predictions = panel.predict(x)
+        drifts = panel.watch(x, predictions)
         said.append((predictions, drifts + panel.learn(x, y, predictions, event_time_ms=i)))
     return said
 
@@ -108,7 +109,7 @@ def test_drift_is_told_of_errors_features_and_predictions() -> None:
 def test_a_missing_or_textual_feature_is_not_shown_to_its_detector() -> None:
     watched = panel(logistic(), watches=[on_feature("wind", ADWIN())])
     for x in ({"x": 1.0}, {"x": 1.0, "wind": None}, {"x": 1.0, "wind": "strong"}, {"x": 1.0, "wind": 3}):
-        watched.predict(x)
+        watched.watch(x, watched.predict(x))
     assert watched.watches[0].seen == 1
 
 
@@ -150,8 +151,8 @@ def test_a_learner_declared_anew_starts_fresh_while_the_others_go_on() -> None:
     assert second.restore(pickle.loads(pickle.dumps(first.state()))) == [None, None, 0]
     assert [score.open.n for score in second.scores] == [0, 0, 100]
     x = {"x": 1.0, "y": 0.0}
-    assert second.predict(x)[0][2] == first.predict(x)[0][0]
-    assert second.predict(x)[0][1].probability == 0.5
+    assert second.predict(x)[2] == first.predict(x)[0]
+    assert second.predict(x)[1].probability == 0.5
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])

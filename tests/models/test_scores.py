@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 
 from models.digest import state_digest
 from models.learner import Kind, Label, Prediction
-from models.scores import LOG_LOSS_MAX, BinaryScore, MulticlassScore, RegressionScore, Score, Values, new_score
+from models.scores import LOG_LOSS_MAX, BinaryScore, MulticlassScore, RegressionScore, Score, Values, folded, new_score
 
 Outcome = tuple[Label, Prediction]
 
@@ -112,7 +112,7 @@ def test_merging_two_scores_is_scoring_both(case: tuple[Kind, list[Outcome], lis
     assert merged.n == both.n == len(left) + len(right)
     assert merged.confusion() == both.confusion()
     got, wanted = merged.values()._asdict(), both.values()._asdict()
-    for name in set(got) - {"r2"}:  # whether equal labels have a spread may depend on the last bit of a sum
+    for name in set(got) - {"r2"}:  # whether labels have a spread may depend on the last bit of their means
         if wanted[name] is None:
             assert got[name] is None
         else:
@@ -169,6 +169,35 @@ def test_a_model_that_knows_no_class_yet_is_wrong_and_not_an_error() -> None:
 
 def test_r2_is_undefined_when_all_labels_are_the_same() -> None:
     assert scored("regression", [(3.0, Prediction(2.0)), (3.0, Prediction(4.0))]).values().r2 is None
+
+
+@pytest.mark.parametrize("offset", [1e9, 1.7e12, -1e14])
+def test_r2_does_not_drown_in_the_size_of_the_labels(offset: float) -> None:
+    # Labels as ms since 1970 differ in their last digits only: the difference of two sums of squares is noise.
+    draw = random.Random(1)
+    labels = [offset + draw.randrange(1_000) for _ in range(1_000)]
+    said = [label + draw.randrange(-100, 100) for label in labels]
+    outcomes: list[Outcome] = [(y, Prediction(p)) for y, p in zip(labels, said, strict=True)]
+    wanted = pytest.approx(sk.r2_score([y - offset for y in labels], [p - offset for p in said]), rel=1e-6)
+    halves = scored("regression", outcomes[:300])
+    halves.merge(scored("regression", outcomes[300:]))  # type: ignore[arg-type]
+    assert scored("regression", outcomes).values().r2 == wanted
+    assert halves.values().r2 == wanted
+
+
+def test_r2_of_labels_that_hardly_differ_is_undefined_and_not_infinite() -> None:
+    assert scored("regression", [(0.0, Prediction(1e15)), (1e-160, Prediction(1e15))]).values().r2 is None
+
+
+@given(st.dictionaries(st.tuples(st.sampled_from("abcd"), st.sampled_from(["a", "b", "c", ""])), st.integers(1, 9)))
+def test_folding_a_confusion_matrix_keeps_what_was_right_and_what_was_wrong(cells: dict[tuple[str, str], int]) -> None:
+    for kept_max in range(5):
+        small = folded(cells, kept_max)
+        assert sum(small.values()) == sum(cells.values())
+        for right in (True, False):
+            assert sum(n for (a, b), n in small.items() if (a == b) is right) == sum(
+                n for (a, b), n in cells.items() if (a == b) is right
+            )
 
 
 def test_a_number_absurdly_far_off_costs_an_infinite_error_and_stops_nothing() -> None:

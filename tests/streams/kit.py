@@ -117,3 +117,24 @@ def run(pipeline: Pipeline, inputs: Sequence[Sequence[Record]], records_max: int
 def read(outputs: Iterable[Output], name: str) -> list[Any]:
     """The records of one output, decoded."""
     return [msgspec.json.decode(output.value, type=OUTPUTS[name]) for output in outputs if output.name == name]
+
+
+def events(*records: Record) -> list[tuple[int, Record]]:
+    """As events of the lean pipeline, which has no reference."""
+    return [(1, record) for record in records]
+
+
+def labels(*records: Record) -> list[tuple[int, Record]]:
+    """As labels of the lean pipeline."""
+    return [(0, record) for record in records]
+
+
+def rejects(outputs: Iterable[Output]) -> list[tuple[str, str]]:
+    """What was rejected: reason and field."""
+    return [(reject.reason, reject.field) for reject in read(outputs, "rejects")]
+
+
+def flushed(inputs: list[list[Record]]) -> list[list[Record]]:
+    """With one more event, so late that every period is closed and every label has come or is late."""
+    *others, last = inputs
+    return [*others, [*last, start(10_000, 10**7, "the last"), start(10_001, 10**8, "the very last")]]

@@ -42,6 +42,17 @@ def test_only_the_newest_rows_of_a_key_are_kept() -> None:
     assert state.at("a", oldest) == oldest
 
 
+def test_rows_that_lie_ahead_do_not_push_out_the_one_in_force() -> None:
+    # now 100:   row at 90 in force, 40 rows ahead, then the row at 100
+    state: AsOfState[int] = AsOfState()
+    state.put("a", 90, 90, now_ms=90)
+    for at in range(1_000, 1_040):
+        state.put("a", at, at, now_ms=95)
+    assert state.at("a", 95) == 90
+    state.put("a", 100, 100, now_ms=100)
+    assert (state.at("a", 95), state.at("a", 100), len(state.times["a"])) == (90, 100, HISTORY_MAX)
+
+
 class Plane(Event):
     tail: str
     seats: int | None

@@ -56,7 +56,7 @@ def rejected(value: bytes | None) -> RecordRejected:
         (b"null", "schema", ""),
         (b"[]", "schema", ""),
         (b"7", "schema", ""),
-        (b"{}", "schema", ""),
+        (b"{}", "schema", "sensor"),
         (b'{"sensor": null}', "schema", "sensor"),
         (b'{"sensor": 7}', "schema", "sensor"),
         (b'{"sensor": "a", "celsius": "hot"}', "schema", "celsius"),

@@ -104,6 +104,23 @@ def test_a_sum_starts_anew_without_rounding_errors_once_a_key_is_empty() -> None
     assert window.mean("a") == 0.1
 
 
+def test_a_huge_value_leaves_no_trace_in_the_mean_once_it_is_gone() -> None:
+    # "a" is never empty: its sum goes on, and 1e15 + 0.1 - 1e15 would be 0.125
+    window = WindowState(OVER_MS)
+    for at, value in ((0, 1e15), (1, 0.1), (2, -1e15), (90, 0.1)):
+        window.add(at, "a", value)
+    window.advance(102)
+    assert window.mean("a") == 0.1
+
+
+def test_what_lies_ahead_by_more_than_the_window_is_long_is_not_counted() -> None:
+    window = WindowState(OVER_MS)
+    window.advance(1_000)
+    window.add(1_100, "a", 1.0)
+    window.add(1_101, "a", 1.0)
+    assert window.count("a") == len(window.entries) == 1
+
+
 def test_a_rate_is_per_hour() -> None:
     window = WindowState(over_ms=1_800_000)
     window.add(0, "a", 1.0)

@@ -1,0 +1,110 @@
+"""Bad input of every kind, the whole way from bytes to models. What it is says fuzz.py; what must hold, fates.py."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from connectors.sinks.arrow import decode
+from connectors.sinks.schema import table
+from models.learner import Prediction
+from streams.errors import ModelFailed, RecordRejected
+from streams.ports import Record
+from streams.records import OUTPUTS
+from streams.task import Task
+from tests.streams import fates, fuzz
+from tests.streams.fuzz import History
+from tests.streams.pipelines import rides
+
+BY_HAND = "FUZZ_EXAMPLES" in os.environ
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
+"""Histories of each kind. ``FUZZ_EXAMPLES=5000 pytest tests/streams/test_fuzz.py`` draws so many, and new ones, and
+shrinks one that fails to the records that matter."""
+
+fuzzed = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=not BY_HAND,
+    database=None,
+    phases=list(Phase) if BY_HAND else [Phase.explicit, Phase.generate],  # to shrink a history takes minutes
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example, HealthCheck.data_too_large],
+)
+cuts = st.lists(st.integers(1, 30), max_size=5)
+stops = st.integers(0, 30)
+
+
+@pytest.mark.timeout(0 if BY_HAND else 240)
+@pytest.mark.parametrize("kind", rides.PIPELINES)
+@fuzzed
+@given(history=fuzz.histories, cuts=cuts, stop=stops)
+def test_every_record_has_one_fate_and_no_bad_one_leaves_a_trace(
+    kind: str, history: History, cuts: list[int], stop: int
+) -> None:
+    fates.check(rides.PIPELINES[kind], history, cuts, stop)
+
+
+@pytest.mark.parametrize("kind", rides.PIPELINES)
+@settings(fuzzed, max_examples=10)
+@given(history=fuzz.histories)
+def test_the_sink_can_read_all_that_is_put_out(kind: str, history: History) -> None:
+    outputs = fates.lived(rides.PIPELINES[kind], history).outputs
+    target = rides.PIPELINES[kind]().kind
+    for name in OUTPUTS:
+        rows = [Record(i, o.timestamp_ms, o.key, o.value) for i, o in enumerate(outputs) if o.name == name]
+        chunk, unreadable = decode(table(name, target), f"rides.{name}", 0, rows)
+        assert unreadable == []
+        assert chunk.num_rows == len(rows)
+
+
+def found(kind: str) -> bool:
+    """Whether the fuzzer, with the same budget, finds that something is wrong."""
+
+    @settings(fuzzed, phases=[Phase.generate])
+    @given(history=fuzz.histories, cuts=cuts, stop=stops)
+    def again(history: History, cuts: list[int], stop: int) -> None:
+        fates.check(rides.PIPELINES[kind], history, cuts, stop)
+
+    try:
+        again()
+    except Exception:
+        return True
+    return False
+
+
+def _swallow(task: Task, ask: Callable[..., object], *args: object) -> object:
+    """As if a model could go on half-updated."""
+    try:
+        return ask(*args)
+    except Exception as error:
+        raise RecordRejected(str(error), reason="model_failed") from error
+
+
+def _unchecked(model: Any) -> Callable[[Any], Prediction]:
+    return lambda x: Prediction(float(model.predict_one(x)))
+
+
+BROKEN: dict[str, tuple[str, str, Any]] = {
+    "numbers beyond NUMBER_MAX": ("binary", "streams.schema.NUMBER_MAX", math.inf),
+    "features beyond NUMBER_MAX": ("binary", "streams.featurizer.NUMBER_MAX", math.inf),
+    "deep nesting": ("binary", "streams.schema.RecursionError", ModelFailed),  # instead of the builtin
+    "invalid UTF-8": ("binary", "streams.schema.UnicodeDecodeError", ModelFailed),
+    "predictions of NaN": ("regression", "models.learner._regression", _unchecked),
+    "duplicate events": ("binary", "models.pending.PendingLabels.knows", lambda self, event_id: False),
+    "models half-updated": ("regression", "streams.task.Task._modelled", _swallow),
+    "timestamps": ("binary", "streams.task.TIME_MS_MAX", 2**63),
+    "time zones": ("binary", "streams.task.epoch_ms", lambda at, field: int(at.timestamp() * 1000)),
+}
+"""Protection -> a pipeline, and what stands in its place when it is taken out."""
+
+
+@pytest.mark.parametrize("protection", BROKEN)
+def test_the_fuzzer_finds_a_protection_that_is_missing(protection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, place, nothing = BROKEN[protection]
+    monkeypatch.setattr(place, nothing, raising=False)
+    assert found(kind)
