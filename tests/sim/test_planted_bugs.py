@@ -25,7 +25,8 @@ def test_a_planted_bug_is_found_and_its_seed_is_named(bug: str) -> None:
     assert verdict is not None, f"{bug} is not found by {SEEDS} seeds"
     assert verdict.failure is not None
     print(f"{bug}: {verdict.replay}: {verdict.failure}")
-    assert not any(error in verdict.failure for error in BADLY_PLANTED), "it is the plant that is broken"
+    if bug != "blobs-not-verified":  # it unpickles what is broken: any error may come of that
+        assert not any(error in verdict.failure for error in BADLY_PLANTED), "it is the plant that is broken"
     assert verdict.replay == f"make sim SEED={verdict.schedule.seed}"
     assert judge(verdict.schedule).failure is None, "without the bug the same schedule is in peace"
 
