@@ -26,6 +26,9 @@ TRANSACTION_TIMEOUT_MS = 15_000
 OPEN_TRANSACTION_DEADLINE_S = 25.0
 """How long to wait for an open transaction: a dead worker's ends within 17 s. Who waits longer begins again."""
 
+ANSWER_DEADLINE_S = 90.0
+"""How long to wait for the group's offsets and for records: a coordinator may be looked for that long."""
+
 HANGS_AFTER_S = 2 * REQUEST_TIMEOUT_S
 """A transaction's call that has not returned by then never will."""
 
@@ -148,7 +151,7 @@ class KafkaLog:
                     raise translate(answer.error, f"offset of {answer.topic}[{partition}]")
             return {answer.topic: answer.offset if answer.offset >= 0 else None for answer in answers}
 
-        return retry(f"offsets of {', '.join(topics)}", ask, deadline_s=OPEN_TRANSACTION_DEADLINE_S)
+        return retry(f"offsets of {', '.join(topics)}", ask, deadline_s=ANSWER_DEADLINE_S)
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -190,7 +193,7 @@ class KafkaLog:
         key = (topic, partition)
         if key not in self._readers:
             config = {**self._consumer_config, "queued.max.messages.kbytes": 16_384}
-            self._readers[key] = PartitionReader(config, topic, partition, OPEN_TRANSACTION_DEADLINE_S)
+            self._readers[key] = PartitionReader(config, topic, partition, ANSWER_DEADLINE_S)
         return self._readers[key].read(start, end)
 
     def end_offset(self, topic: str, partition: int) -> int:

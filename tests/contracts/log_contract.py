@@ -232,7 +232,7 @@ class LogContract:
         new.subscribe([topic], Listener(new, [topic]))
         with pytest.raises(Fenced):
             old.send_offsets({(topic, 0): 1})
-        assert new.committed([topic], 0) == {topic: None}
+        assert kit.log("reader").committed([topic], 0) == {topic: None}
 
     def test_a_transaction_left_open_is_aborted_by_its_timeout_and_cannot_be_committed_any_more(self, kit: LogKit):
         # old   begin, produce, offsets │ stopped ......... │ commit: fenced
