@@ -182,5 +182,5 @@ pipeline = Pipeline(
     partitions=4,  # the three airports' names fall on three of four: a task an airport
     report_every=timedelta(days=1),
     sliding_periods=30,
-    idle_after=timedelta(seconds=3),
+    idle_after=timedelta(seconds=10),  # a replay of the past: rather wait than run ahead of an input that is slow
 )
