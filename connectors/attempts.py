@@ -47,11 +47,6 @@ class FolderAttempts:
         """It is done."""
         os.ftruncate(self._file(partition), 0)
 
-    def close(self) -> None:
-        """Give the files back to the system."""
-        while self._files:
-            os.close(self._files.popitem()[1])
-
     def _file(self, partition: int) -> int:
         if partition not in self._files:
             self._files[partition] = os.open(self._folder / str(partition), os.O_RDWR | os.O_CREAT, 0o600)

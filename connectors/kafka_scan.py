@@ -11,6 +11,16 @@ from streams.errors import Declined
 POLL_MS = 200
 
 
+def partitions_of(consumer: Any, topic: str) -> list[int]:
+    """A topic's partitions, as a KafkaConsumer sees them. Raises Declined when there is no such topic."""
+    partitions = consumer.partitions_for_topic(topic) if topic in consumer.topics() else None
+    if not partitions:
+        servers = consumer.config["bootstrap_servers"]
+        where = servers if isinstance(servers, str) else ",".join(servers)
+        raise Declined(f"no topic {topic!r}", where=where, remedy="`riverrun topics` lists them")
+    return sorted(partitions)
+
+
 def scan(config: dict[str, Any], topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Any]:
     """kafka-python's records, each partition in order, up to the ends at the time of the call.
 
@@ -21,9 +31,7 @@ def scan(config: dict[str, Any], topic: str, starts: Mapping[int, int] | None = 
 
     options = {"isolation_level": "read_committed", "enable_auto_commit": False, "auto_offset_reset": "earliest"}
     with translated(f"topic {topic}"), KafkaConsumer(**config, **options) as consumer:
-        there = consumer.partitions_for_topic(topic) if topic in consumer.topics() else None
-        if not there:
-            raise Declined(f"no topic {topic!r}", where=str(config["bootstrap_servers"]), remedy="`riverrun topics`")
+        there = partitions_of(consumer, topic)
         parts = {TopicPartition(topic, partition) for partition in (there if starts is None else starts)}
         consumer.assign(list(parts))
         consumer.seek_to_beginning(*parts)

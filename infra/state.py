@@ -58,13 +58,8 @@ class SavedTask:
 
     @property
     def orphans(self) -> list[str]:
-        """Blobs that no restart will look for. One newer than the newest checkpoint may be being written: left out."""
-        newest = max((saved.sequence for saved in self.named), default=-1)
-        wanted = {saved.name for saved in self.kept[-KEPT:]}
-        return [name for name in self.blobs if name not in wanted and (BlobName.parse(name) or _NO)[1] <= newest]
-
-
-_NO = BlobName(-1, -1, "")
+        """Blobs that no restart will look for."""
+        return checkpoint.superseded(self.blobs, self.task, [saved.name for saved in self.kept[-KEPT:]])
 
 
 class SavedState:
@@ -125,7 +120,6 @@ class SavedState:
             self.store,
             self._key,
             fingerprint(self.pipeline),
-            lambda _done, _total: None,
         )
         if back.last is None:
             raise Declined(

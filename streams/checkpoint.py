@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import io
 import pickle
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -46,11 +46,26 @@ class BlobName(NamedTuple):
         return cls(int(match[1]), int(match[2]), match[3]) if match else None
 
 
+def superseded(names: Iterable[str], task: int, kept: Sequence[str]) -> list[str]:
+    """The blobs of a task that are older than the newest of ``kept`` (the last one) and not among them.
+
+    They are what those replaced, and orphans: written, and then the process died before the journal named them. A newer
+    one may be being written, or be a successor's, if we were stopped for so long that there is one.
+
+    >>> old, newest, later = (str(BlobName(3, sequence, "ab" * 32)) for sequence in (1, 2, 3))
+    >>> superseded([old, newest, later, "notes.txt"], 3, [newest]) == [old]
+    True
+    """
+    newest = BlobName.parse(kept[-1]) if kept else None
+    if newest is None:
+        return []
+    parsed = [(name, BlobName.parse(name)) for name in names if name not in kept]
+    return [name for name, it in parsed if it and it.task == task and it.sequence < newest.sequence]
+
+
 def freeze(state: Any) -> bytes:
     """Pickle a state. All that must happen before the next step: what follows can be done beside it."""
-    body = io.BytesIO()
-    pickle.Pickler(body, protocol=5).dump(state)
-    return body.getvalue()
+    return pickle.dumps(state, protocol=5)
 
 
 def thaw(frozen: Any) -> Any:

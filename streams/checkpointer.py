@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from streams import checkpoint
-from streams.checkpoint import BlobName
 from streams.errors import StoreUnavailable
 from streams.journal import Saved
 from streams.pipeline import Pipeline
@@ -180,18 +179,10 @@ class Checkpointer:
             self.store.telemetry.observe("checkpoint_seconds", seconds, task=label)
 
     def _collect(self, kept: list[str]) -> None:
-        """Delete this task's blobs that are older than the newest of these and not among them.
-
-        They are what these replaced, and orphans: written, and then the process died before the journal named them. A
-        newer one may be being written, or be a successor's, if we were stopped for so long that there is one.
-        """
-        newest = BlobName.parse(kept[-1])
-        assert newest is not None, "we named it"
+        """Delete what these blobs supersede."""
         try:
-            for name in self.store.blobs.names():
-                it = BlobName.parse(name)
-                if it and it.task == self.partition and it.sequence < newest.sequence and name not in kept:
-                    self.store.blobs.delete(name)
+            for name in checkpoint.superseded(self.store.blobs.names(), self.partition, kept):
+                self.store.blobs.delete(name)
         except StoreUnavailable as error:
             _log.warning("task %d: old checkpoints stay for now: %s", self.partition, error)
 

@@ -32,16 +32,17 @@ def publish(
     ] = None,
 ) -> None:
     """Publish JSON lines from a file or standard input. Stops at the first line that is no JSON object."""
-    from kafka import KafkaProducer
+    from kafka import KafkaConsumer, KafkaProducer
 
     from connectors.kafka_errors import translate, translated
-    from infra.cli.tail import partitions_of
+    from connectors.kafka_scan import partitions_of
     from infra.settings import Settings
 
     config = Settings.load().kafka_python()
     sent, failures = 0, list[BaseException]()
     with translated(f"publish to {topic}"):
-        partitions_of(config, topic)
+        with KafkaConsumer(**config, enable_auto_commit=False) as consumer:
+            partitions_of(consumer, topic)
         with KafkaProducer(**config, acks="all", linger_ms=20) as producer, _opened(file) as lines:
             try:
                 for line in read_lines(lines, key, timestamp):

@@ -69,23 +69,13 @@ def _get(value: Any, path: list[str]) -> str | None:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def partitions_of(config: dict[str, Any], topic: str) -> list[int]:
-    """A topic's partitions. Raises Declined when there is no such topic."""
-    from kafka import KafkaConsumer
-
-    with KafkaConsumer(**config, enable_auto_commit=False) as consumer:
-        partitions = consumer.partitions_for_topic(topic) if topic in consumer.topics() else None
-    if not partitions:
-        servers = ",".join(config["bootstrap_servers"])
-        raise Declined(f"no topic {topic!r}", where=servers, remedy="`riverrun topics` lists them")
-    return sorted(partitions)
-
-
 def _records(config: dict[str, Any], topic: str, *, beginning: bool, follow: bool) -> Iterator[dict[str, Any]]:
     from kafka import KafkaConsumer, TopicPartition
 
+    from connectors.kafka_scan import partitions_of
+
     with KafkaConsumer(**config, isolation_level="read_committed", enable_auto_commit=False) as consumer:
-        parts = [TopicPartition(topic, partition) for partition in partitions_of(config, topic)]
+        parts = [TopicPartition(topic, partition) for partition in partitions_of(consumer, topic)]
         consumer.assign(parts)
         (consumer.seek_to_beginning if beginning else consumer.seek_to_end)()
         ends = consumer.end_offsets(parts)
