@@ -29,6 +29,9 @@ OPEN_TRANSACTION_DEADLINE_S = 25.0
 ANSWER_DEADLINE_S = 90.0
 """How long to wait for the group's offsets and for records: a coordinator may be looked for that long."""
 
+FLUSH_S = 5.0
+"""How long to send what is to be aborted, before the transaction is aborted (librdkafka#4849)."""
+
 HANGS_AFTER_S = 2 * REQUEST_TIMEOUT_S
 """A transaction's call that has not returned by then never will."""
 
@@ -186,6 +189,7 @@ class KafkaLog:
     def abort(self) -> None:
         """Give the transaction up: none of it was ever there."""
         self._open = False
+        self._producer.flush(FLUSH_S)  # of a transaction that Kafka has not heard of yet it refuses the end for good
         self._settle("abort", self._producer.abort_transaction, REQUEST_TIMEOUT_S)
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:

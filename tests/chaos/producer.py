@@ -59,6 +59,7 @@ class Publisher:
             try:
                 if abort_first:
                     self._send(messages, position)
+                    self._producer.flush(_ASK_S)
                     self._producer.abort_transaction(_ASK_S)
                 self._send(messages, position)
                 self._producer.commit_transaction(_ASK_S)

@@ -58,6 +58,7 @@ def produce(broker, topic, count, *, start=0, aborted=()):
             for i in range(first, min(first + 100, start + count)):
                 row = FeaturesRecord(f"e{i}", 1_000 + i, "in", 0, i, {"x": float(i)})
                 producer.produce(topic, msgspec.json.encode(row), str(i), i % PARTITIONS, timestamp=1_000 + i)
+            producer.flush()
             producer.commit_transaction() if keep else producer.abort_transaction()
 
 

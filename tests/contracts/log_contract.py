@@ -123,6 +123,14 @@ class LogContract:
         came = polled(log, until=lambda came: bool(came) and (came[-1].end_offset or 0) >= end > 0)
         assert values(came) == ["kept"]
 
+    def test_a_transaction_may_be_given_up_at_once(self, kit: LogKit):
+        topic, log = kit.topic(1), kit.log("a")
+        joined(log, topic)
+        for kept in map(str, range(20)):
+            put(log, topic, kept)
+            put(log, topic, *["dropped"] * (20 << int(kept) // 2), commit=False)  # 20 to 10,240: none to many on their way
+        assert values(polled(log, until=at_least(20))) == list(map(str, range(20)))
+
     def test_a_poll_brings_no_more_than_asked_for(self, kit: LogKit):
         topic, log = kit.topic(1), kit.log("a")
         put_with(kit, topic, *map(str, range(10)))

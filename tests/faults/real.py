@@ -181,6 +181,7 @@ class Real:
             value = row if isinstance(row, bytes) else json.dumps(row).encode()
             topic, key = f"{self.name}-{what}", f"shop {partition}"
             producer.produce(topic, value, key, partition, timestamp=at_ms)
+        producer.flush(20)  # what is aborted was there; and an abort that comes before is refused (librdkafka#4849)
         (producer.commit_transaction if commit else producer.abort_transaction)(20)
 
     def send_raw(self, what: str, value: bytes, **config: Any) -> None:
