@@ -2,7 +2,7 @@
 
 ``RIVERRUN_TEST_DIE`` is "WHEN OPERATION COUNT [ACTION]": "after commit 3" is kill -9 after the third commit,
 "before commit 3 stop" is SIGSTOP there. Operations are those of the log, "step", and those of the checkpoint store.
-``RIVERRUN_TEST_SET`` are assignments for the process, such as "connectors.kafka_log._PRODUCER[...] = 2000; …".
+The other variables that ``main`` looks at set deadlines and limits.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 import connectors.kafka_log
+import infra.cli
 import streams.observe
 from connectors.blobs import FolderBlobStore
 from connectors.kafka_log import KafkaLog
-from infra.cli import main
 from streams.task import Task
 
 OWNERS: dict[str, Any] = {"step": Task, "put": FolderBlobStore, "fsync": os, "replace": os}
@@ -48,7 +48,8 @@ def arm(when: str, operation: str, count: str, action: str = "kill") -> None:
     setattr(owner, operation, armed)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The command line, with what the test wants of this process."""
     if os.environ.get("RIVERRUN_TEST_DIE"):
         arm(*os.environ["RIVERRUN_TEST_DIE"].split())
     if os.environ.get("RIVERRUN_TEST_TRANSACTION_TIMEOUT_MS"):
@@ -61,4 +62,4 @@ if __name__ == "__main__":
     if os.environ.get("RIVERRUN_TEST_FILE_BYTES_MAX"):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write beyond the limit is an error, as a full disk is
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ["RIVERRUN_TEST_FILE_BYTES_MAX"]),) * 2)
-    main()
+    infra.cli.main()

@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,8 +19,6 @@ from confluent_kafka.admin import AdminClient
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from connectors.kafka_reader import quiet
-from connectors.kafka_scan import scan
-from infra import process
 from infra.roles import group_of
 from infra.settings import Settings
 from infra.state import SavedState
@@ -32,6 +28,8 @@ from streams.pipeline import Pipeline, load_pipeline
 from streams.ports import Output, Record
 from streams.records import OUTPUTS, RejectRecord
 from streams.task import Task
+from tests.faults.committed import Committed
+from tests.faults.forked import Worker
 from tests.streams import kit
 
 T0_MS = 1_700_000_000_000
@@ -109,8 +107,8 @@ class Real:
     partitions: int = 1
     effect: str = ""
     imports: str = ""
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    tended: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    running: list[Worker] = field(default_factory=list)
+    tended: dict[str, Worker] = field(default_factory=dict)
     sent: int = 0
     at_ms: int = T0_MS
 
@@ -120,6 +118,7 @@ class Real:
         self.pipeline: Pipeline = load_pipeline(self.file)
         self.settings = Settings(home=self.home, bootstrap_servers=self.servers)
         apply_topics(self.pipeline, self.settings)
+        self.committed = Committed(self.config)
 
     @property
     def file(self) -> Path:
@@ -197,29 +196,15 @@ class Real:
         home: Path | None = None,
         more: Mapping[str, str] = MappingProxyType({}),
         arguments: Sequence[str] = (),
-    ) -> subprocess.Popen[bytes]:
+    ) -> Worker:
         """Start a worker. ``die`` names an operation and which one, ``more`` limits: see dying_worker.py."""
         environment = {
             "RIVERRUN_HOME": str(home or self.home),
             "RIVERRUN_BOOTSTRAP_SERVERS": self.servers,
-            "PYTHONHASHSEED": "0",
             "RIVERRUN_TEST_DIE": die,
             **more,
         }
-        program = "tests.faults.dying_worker" if die or more else "infra.cli"
-        command = [
-            sys.executable,
-            "-W",
-            "error",
-            "-m",
-            program,
-            "worker",
-            str(self.file),
-            "--id",
-            worker_id,
-            *arguments,
-        ]
-        started = process.spawn(command, name="worker", log=self.log(worker_id), env=environment)
+        started = Worker(["worker", str(self.file), "--id", worker_id, *arguments], environment, self.log(worker_id))
         self.running.append(started)
         return started
 
@@ -267,8 +252,7 @@ class Real:
 
     def records(self, topic: str, partition: int = 0) -> list[Record]:
         """All committed records, read by another client than the one that wrote them."""
-        found = scan(self.config, topic, {partition: 0})
-        return [Record(r.offset, r.timestamp, r.key, r.value) for r in found]
+        return self.committed.records(topic, partition)
 
     def outputs(self, partition: int = 0) -> dict[str, list[tuple[Any, ...]]]:
         return {
@@ -319,14 +303,15 @@ class Real:
             if each.poll() is None:
                 each.send_signal(signal.SIGCONT)
         for each in self.running:
-            process.stop(each, 20)
+            each.stop(20)
+        self.committed.close()
 
 
 def iso(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
 
 
-def killed(worker: subprocess.Popen[bytes]) -> None:
+def killed(worker: Worker) -> None:
     """kill -9, and wait until it is gone."""
     os.kill(worker.pid, signal.SIGKILL)
     assert worker.wait(20) == -signal.SIGKILL
