@@ -128,7 +128,8 @@ class LogContract:
         joined(log, topic)
         for kept in map(str, range(20)):
             put(log, topic, kept)
-            put(log, topic, *["dropped"] * (20 << int(kept) // 2), commit=False)  # 20 to 10,240: none to many on their way
+            many = 20 << int(kept) // 2  # up to 10,240: when they are given up none, some, most are on their way
+            put(log, topic, *["dropped"] * many, commit=False)
         assert values(polled(log, until=at_least(20))) == list(map(str, range(20)))
 
     def test_a_poll_brings_no_more_than_asked_for(self, kit: LogKit):
