@@ -99,6 +99,10 @@ class Settings(BaseSettings):
         """Where the embedded broker keeps its data."""
         return self.home / "broker"
 
+    def data_folder(self, pipeline: str) -> Path:
+        """Where a pipeline's local files lie."""
+        return self.home / pipeline
+
     def servers(self) -> str:
         """The configured bootstrap servers, else those of the embedded broker. Raises Declined when it does not run."""
         if self.bootstrap_servers:

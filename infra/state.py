@@ -9,7 +9,6 @@ from typing import Any
 
 from connectors.blobs import FolderBlobStore
 from connectors.kafka_log import KafkaLog
-from infra.roles import checkpoint_store, group_of
 from infra.settings import Settings
 from streams import checkpoint
 from streams.checkpoint import BlobName
@@ -24,6 +23,11 @@ from streams.task import Task
 
 OFFSETS_MAX = 2_000
 """Offsets of a journal that are looked at, from its end."""
+
+
+def checkpoint_store(settings: Settings, pipeline: Pipeline) -> FolderBlobStore:
+    """Where a pipeline's checkpoints lie."""
+    return FolderBlobStore.at(settings.checkpoints or settings.data_folder(pipeline.name) / "checkpoints")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class SavedState:
     @contextmanager
     def of(cls, pipeline: Pipeline, settings: Settings) -> Iterator[SavedState]:
         """That of a pipeline, with the cluster and the store of the settings."""
-        log = KafkaLog(settings.confluent(), group_of(pipeline), f"{group_of(pipeline)}-state", None)
+        log = KafkaLog(settings.confluent(), pipeline.group, f"{pipeline.group}-state", None)
         try:
             yield cls(pipeline, log, checkpoint_store(settings, pipeline), settings.signing_key_bytes())
         finally:

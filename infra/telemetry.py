@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.process_collector import ProcessCollector
+from rich.console import Console
 
 from streams.errors import Declined
 
@@ -102,6 +103,12 @@ class PrometheusTelemetry:
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
         self._of(name, labels).set(value)  # type: ignore[union-attr]
+
+    def announce(self, role: str, port: int | None) -> None:
+        """Serve ``/metrics`` if a port is given, and say where: 0 leaves the choice to the system."""
+        if port is not None:
+            where = f"http://127.0.0.1:{self.serve(port)}/metrics"
+            Console(stderr=True).print(f"{role}: metrics at {where}", style="dim")
 
     def serve(self, port: int, address: str = "127.0.0.1") -> int:
         """Serve ``/metrics``; the port is returned, chosen by the system when 0 was asked for."""

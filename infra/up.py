@@ -21,7 +21,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from infra import process
 from infra.broker import EmbeddedBroker
 from infra.restarts import Restarts
-from infra.roles import data_folder, group_of
 from infra.settings import PREFIX, Settings
 from infra.telemetry import PrometheusTelemetry
 from infra.topics import apply_topics, lag
@@ -78,7 +77,7 @@ class Up:
         refuse_mistakes(self.pipeline, str(file))
         self._file, self._settings, self._metrics_port = str(file), settings, metrics_port
         self.telemetry = PrometheusTelemetry(self.pipeline.name)
-        self.logs = data_folder(settings, self.pipeline.name) / "logs"
+        self.logs = settings.data_folder(self.pipeline.name) / "logs"
         self.sink = Child("sink", ["sink", self._file])
         self.workers = [
             Child(f"worker-{number}", ["worker", self._file, "--id", str(number)]) for number in range(1, workers + 1)
@@ -213,7 +212,7 @@ class Up:
 
     def lag(self) -> int:
         """Records of the inputs that the workers have not committed yet."""
-        return lag(self.pipeline, self._settings, group_of(self.pipeline))
+        return lag(self.pipeline, self._settings, self.pipeline.group)
 
     def finish(self) -> None:
         """Stop source and workers, then let the sink write all that is there."""

@@ -113,6 +113,11 @@ class Pipeline:
             )
         return _KINDS[annotation]
 
+    @property
+    def group(self) -> str:
+        """The consumer group of the pipeline's workers."""
+        return f"riverrun-{self.name}"
+
     def topic(self, output: str) -> str:
         """The topic of an output, or of the "journal"."""
         return f"{self.name}.{output}"

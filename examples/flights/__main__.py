@@ -17,7 +17,6 @@ from rich.console import Console
 
 from connectors.scoreboard import ModelScore, scoreboard
 from connectors.warehouse import query
-from infra.roles import data_folder
 from infra.scores_table import scores_table
 from infra.settings import Settings
 from infra.stopping import StopSignal
@@ -55,7 +54,7 @@ def run(settings: Settings) -> None:
             return
         seconds = time.monotonic() - started_s - up.pipeline.idle_after.total_seconds()
         up.finish()
-    report(settings, data_folder(settings, "flights") / "parquet", seconds)
+    report(settings, settings.data_folder("flights") / "parquet", seconds)
 
 
 def count(root: Path, sql: str) -> int:

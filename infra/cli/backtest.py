@@ -31,15 +31,15 @@ def backtest(
 
     from connectors.scoreboard import scoreboard
     from infra.backtest import run_backtest
-    from infra.roles import data_folder, with_fixed_hashes
+    from infra.fixed_hashes import with_fixed_hashes
     from infra.scores_table import scores_table
     from infra.settings import Settings
     from streams.pipeline import load_pipeline
 
     with_fixed_hashes()
     pipeline, settings = load_pipeline(file), Settings.load()
-    recorded = data or data_folder(settings, pipeline.name) / "parquet"
-    results = out or data_folder(settings, f"{pipeline.name}-backtest") / "parquet"
+    recorded = data or settings.data_folder(pipeline.name) / "parquet"
+    results = out or settings.data_folder(f"{pipeline.name}-backtest") / "parquet"
     run_backtest(pipeline, recorded, results)
     scores = scoreboard(results, pipeline.kind, since.replace(tzinfo=UTC) if since else EPOCH)
     Console().print(scores_table(scores, f"{pipeline.name}: prequential scores"))

@@ -19,7 +19,7 @@ def connect(
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
 ) -> None:
     """Run a source connector: its records go to their topics, each once, also across crashes."""
-    from infra.roles import load_source, run_source
+    from infra.roles.source import load_source, run_source
     from infra.settings import Settings
     from infra.stopping import StopSignal
 

@@ -16,7 +16,7 @@ def sink(
     ] = None,
 ) -> None:
     """Write a pipeline's inputs and outputs to Parquet, each record once, for `riverrun sql` and any DuckDB client."""
-    from infra.roles import run_pipeline_sink
+    from infra.roles.sink import run_pipeline_sink
     from infra.settings import Settings
     from infra.stopping import StopSignal
 

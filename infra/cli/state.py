@@ -86,7 +86,7 @@ def prune(
 
 
 def _opened(file: Path) -> Any:
-    from infra.roles import with_fixed_hashes
+    from infra.fixed_hashes import with_fixed_hashes
     from infra.settings import Settings
     from infra.state import SavedState
     from streams.pipeline import load_pipeline

@@ -21,7 +21,8 @@ def worker(
 
     Start as many as there are partitions: they share the tasks. SIGTERM saves checkpoints and leaves.
     """
-    from infra.roles import run_worker, with_fixed_hashes
+    from infra.fixed_hashes import with_fixed_hashes
+    from infra.roles.worker import run_worker
     from infra.settings import Settings
     from infra.stopping import StopSignal
 

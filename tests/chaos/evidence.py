@@ -14,7 +14,6 @@ from kafka import KafkaConsumer, TopicPartition
 
 from connectors.blobs import FolderBlobStore
 from connectors.kafka_log import KafkaLog
-from infra.roles import data_folder, group_of
 from infra.settings import Settings
 from models.digest import state_digest
 from streams import journal, load_pipeline
@@ -112,7 +111,7 @@ def _rows_unequal(settings: Settings, want: Pipeline, got: Pipeline, output: str
 
 def _table(settings: Settings, pipeline: Pipeline, output: str) -> str:
     """SQL for an output's table in the warehouse; "" if it has no file yet."""
-    folder = data_folder(settings, pipeline.name) / "parquet" / output
+    folder = settings.data_folder(pipeline.name) / "parquet" / output
     if not any(folder.glob("p=*/*.parquet")):
         return ""
     return f"read_parquet('{folder}/p=*/*.parquet', union_by_name=true, hive_partitioning=false)"
@@ -120,8 +119,8 @@ def _table(settings: Settings, pipeline: Pipeline, output: str) -> str:
 
 def _state(settings: Settings, pipeline: Pipeline, partition: int) -> str:
     """Digest of a task's final state as the next worker would find it, without the pipeline's name in it."""
-    store = FolderBlobStore.at(data_folder(settings, pipeline.name) / "checkpoints")
-    log = KafkaLog(settings.confluent(), group_of(pipeline), f"state-of-{pipeline.name}", None)
+    store = FolderBlobStore.at(settings.data_folder(pipeline.name) / "checkpoints")
+    log = KafkaLog(settings.confluent(), pipeline.group, f"state-of-{pipeline.name}", None)
     try:
         topic = pipeline.topic("journal")
         end = log.end_offset(topic, partition)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from infra.roles import group_of
 from streams.pipeline import Pipeline
 from tests.chaos.pipelines.rides import FARES, PARTITIONS, RIDES, SKY
 
@@ -38,7 +37,7 @@ class Probe:
 
     def __init__(self, servers: str, pipeline: Pipeline) -> None:
         self._config = {"bootstrap.servers": servers, "reconnect.backoff.max.ms": 200}
-        self._group = group_of(pipeline)
+        self._group = pipeline.group
         self._connect()
         self._inputs = [RIDES, FARES, SKY]
         self._outputs = [pipeline.topic(name) for name in ("features", "predictions", "outcomes", "rejects")]

@@ -13,7 +13,6 @@ from kafka import KafkaConsumer, TopicPartition
 
 from connectors.blobs import FolderBlobStore
 from connectors.kafka_log import KafkaLog
-from infra.roles import group_of
 from infra.settings import Settings
 from infra.up import Up
 from streams import journal, load_pipeline
@@ -69,7 +68,7 @@ def final_state(settings: Settings, partition: int) -> str:
     """Digest of the task's state as the next worker would find it: newest checkpoint, then the tail replayed."""
     pipeline = load_pipeline(FLIGHTS / "flights.py")
     store = FolderBlobStore.at(settings.home / "flights" / "checkpoints")
-    log = KafkaLog(settings.confluent(), group_of(pipeline), "final-state", None)
+    log = KafkaLog(settings.confluent(), pipeline.group, "final-state", None)
     try:
         end = log.end_offset("flights.journal", partition)
         *_, last = log.read("flights.journal", partition, max(0, end - 10), end)

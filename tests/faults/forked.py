@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-_IMPORTED = ["tests.faults.dying_worker", "infra.roles", "infra.cli.worker", "river.tree", "river.linear_model"]
+_IMPORTED = ["tests.faults.dying_worker", "infra.roles.worker", "infra.cli.worker", "river.tree", "river.linear_model"]
 _PR_SET_PDEATHSIG = 1
 
 

@@ -19,7 +19,6 @@ from confluent_kafka.admin import AdminClient
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from connectors.kafka_reader import quiet
-from infra.roles import group_of
 from infra.settings import Settings
 from infra.state import SavedState
 from infra.topics import apply_topics, lag
@@ -213,7 +212,7 @@ class Real:
 
     def lag(self) -> int:
         """Offsets of the inputs that no worker has committed."""
-        return lag(self.pipeline, self.settings, group_of(self.pipeline))
+        return lag(self.pipeline, self.settings, self.pipeline.group)
 
     def until_done(self, deadline_s: float = 90.0) -> None:
         """Wait until all but the closing records is processed."""

@@ -162,7 +162,7 @@ class Simulation:
         return process
 
     def _supervise(self, process: Process, work: Callable[[], None]) -> None:
-        """Let a process do something; when it ends by that, see to its successor. As run_worker in infra/roles.py."""
+        """Let a process do something; when it ends by that, see to its successor. As infra/roles/worker.py."""
         self._stack.append(process)
         try:
             work()

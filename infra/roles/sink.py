@@ -1,0 +1,24 @@
+"""A sink process: connectors/sinks/, wired to a pipeline's topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from connectors.sinks.runner import run_sink
+from infra.settings import Settings
+from infra.telemetry import PrometheusTelemetry
+from streams.pipeline import load_pipeline
+from streams.records import OUTPUTS
+
+
+def run_pipeline_sink(
+    file: Path, settings: Settings, stop: Callable[[], bool], once: bool, metrics_port: int | None
+) -> None:
+    """Write a pipeline's outputs, and its inputs as they came, to Parquet files under the warehouse."""
+    pipeline = load_pipeline(file)
+    telemetry = PrometheusTelemetry(pipeline.name)
+    telemetry.announce("sink", metrics_port)
+    topics = {pipeline.topic(name): name for name in OUTPUTS} | {stream.topic: "inputs" for stream in pipeline.inputs}
+    root, group = settings.data_folder(pipeline.name) / "parquet", f"{pipeline.group}-sink"
+    run_sink(settings.confluent(), group, topics, pipeline.kind, root, telemetry=telemetry, stop=stop, once=once)

@@ -1,0 +1,78 @@
+"""A worker process: streams/worker.py, wired to Kafka, the disk and Prometheus."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from connectors.attempts import FolderAttempts
+from connectors.kafka_log import KafkaLog
+from infra.logs import log_to_stderr
+from infra.only_one import only_one
+from infra.recovering import Recovering
+from infra.settings import Settings
+from infra.state import checkpoint_store
+from infra.stopping import wait_for
+from infra.telemetry import PrometheusTelemetry
+from streams.check import refuse_mistakes
+from streams.errors import BrokerUnreachable, OutcomeUnknown, PipelineError, StoreUnavailable
+from streams.pipeline import Pipeline, load_pipeline
+from streams.worker import Worker
+
+PEACE_S = 60.0
+PAUSE_S_MAX = 10.0
+"""A worker that fails again and again waits longer each time, up to this; after a minute of peace it starts afresh."""
+
+GC_THRESHOLDS = (200_000, 20, 50)
+"""Python's cycle collector walks all windows and pending labels: rarely is enough, as the loop makes no cycles."""
+
+_log = logging.getLogger("riverrun.worker")
+
+
+def run_worker(
+    file: Path, settings: Settings, worker_id: str, stop: Callable[[], bool], metrics_port: int | None
+) -> None:
+    """Run a worker until ``stop``. It waits for a broker or a store that is away, and rebuilds its tasks after that.
+
+    Raises Fenced when another worker has its place; Declined when it runs already, or must not go on.
+    """
+    pipeline = load_pipeline(file)
+    refuse_mistakes(pipeline, str(file))
+    telemetry = PrometheusTelemetry(pipeline.name)
+    telemetry.announce(f"worker {worker_id}", metrics_port)
+    log_to_stderr()
+    folder, group = settings.data_folder(pipeline.name), pipeline.group
+    key = settings.signing_key_bytes()
+    gc.set_threshold(*GC_THRESHOLDS)
+    with only_one(folder, f"worker {worker_id}"), ThreadPoolExecutor(1) as background, Recovering() as bars:
+        store = checkpoint_store(settings, pipeline)
+        attempts = FolderAttempts(folder / "attempts" / worker_id)
+        failures = 0
+        while not stop():
+            started_s = time.monotonic()
+            try:
+                log = KafkaLog(settings.confluent(), group, f"{group}-{worker_id}", worker_id)
+                clocks = time.monotonic, time.time
+                Worker(pipeline, log, store, key, telemetry, *clocks, background, attempts, bars.show).run(stop)
+            except (OutcomeUnknown, BrokerUnreachable, StoreUnavailable) as error:
+                failures = 1 if time.monotonic() - started_s > PEACE_S else failures + 1
+                pause_s = min(0.1 * 2.0**failures, PAUSE_S_MAX)
+                _log.warning("worker %s rebuilds its tasks in %.1f s: %s", worker_id, pause_s, error)
+                telemetry.count("rebuilds", 1)
+                wait_for(stop, pause_s)
+                _end_hanging(settings, pipeline)
+
+
+def _end_hanging(settings: Settings, pipeline: Pipeline) -> None:
+    """What Kafka forgot to end keeps every recovery waiting: see connectors/hanging.py."""
+    from connectors.hanging import end_hanging  # here, as kafka-python costs 0.2 s of every start
+
+    try:
+        for each in end_hanging(settings.kafka_python(), pipeline.topics):
+            _log.warning("ended a transaction that its coordinator had ended: %s[%d]@%d", *each[:2], each.start_offset)
+    except PipelineError as error:
+        _log.warning("no transaction could be looked at: %s", error)
