@@ -205,13 +205,17 @@ def _compare_offsets(last: JournalRecord, committed: dict[str, int | None], wher
 
 
 def _refuse_changed_code(batches: list[JournalRecord], fingerprint: str, where: str) -> None:
-    others = {record.fingerprint for record in batches} - {fingerprint}
+    made_by = {record.fingerprint for record in batches}
+    others = made_by - {fingerprint}
     if others:
+        remedy = "start the earlier version once and stop it with SIGTERM: it saves a checkpoint, then deploy"
+        if len(made_by) > 1:  # the checkpoint that the deploy began with was harmed
+            remedy = "no one version can replay them: put the newest checkpoint back from a backup"
         raise Declined(
             f"{len(batches)} batches are still to be replayed that other code, tables or libraries made"
             f" ({', '.join(sorted(others))}; now {fingerprint})",
             where=where,
-            remedy="start the earlier version once and stop it with SIGTERM: it saves a checkpoint, then deploy",
+            remedy=remedy,
         )
 
 

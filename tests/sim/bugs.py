@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from models.pending import PendingLabels
-from streams import checkpoint
+from streams import checkpoint, recovery
 from streams import worker as worker_module
 from streams.batch import Batch, InputBuffers
 from streams.errors import OutcomeUnknown
@@ -326,6 +326,13 @@ def recovery_puts_out_again(_: Simulation) -> Iterator[None]:
             log.commit()
 
     with _recovering(put_out):
+        yield
+
+
+@_planted
+def changed_code_not_refused(_: Simulation) -> Iterator[None]:
+    """Batches that other code made are replayed with this code."""
+    with patch.object(recovery, "_refuse_changed_code", lambda *_: None):
         yield
 
 

@@ -6,18 +6,20 @@ a worker alone commits the same is tested in tests/streams/test_worker.py and in
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from streams import journal
 from streams.batch import Batch
+from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
 from streams.ports import Output, Record
 from streams.records import OUTPUTS
 from streams.recovery import recover
 from streams.task import Task
 from tests.sim.memory_log import MemoryLog
-from tests.sim.pipelines import fingerprint_of
 from tests.sim.schedule import CLOSING_MS
 from tests.sim.simulation import Broken, Simulation
 from tests.sim.world import KEY
@@ -48,35 +50,63 @@ def _asked(task: Task) -> list[Output]:
     return task.step(Batch((), [(index - shift, record) for index, record in probe.records])).outputs
 
 
-_undisturbed: dict[tuple[str, int, tuple[tuple[Record, ...], ...]], Outcome] = {}
+Spans = tuple[tuple[str, int], ...]
+"""Which code was deployed for how many records, one after the other; the last for all that follow."""
+
+_undisturbed: dict[tuple[str, int, Spans, tuple[tuple[Record, ...], ...]], Outcome] = {}
 
 
-def undisturbed(kind: str, of: Pipeline, partition: int, inputs: list[list[Record]]) -> Outcome:
-    """What these inputs come to when nothing goes wrong. Kept, as planted bugs and shrinking run the same ones."""
-    key = (kind, partition, tuple(map(tuple, inputs)))
+def undisturbed(simulation: Simulation, partition: int) -> Outcome:
+    """What the inputs come to when nothing goes wrong. Kept, as planted bugs and shrinking run the same ones."""
+    inputs, spans = simulation.world.inputs(partition), _spans(simulation, partition)
+    key = (simulation.schedule.kind, partition, spans, tuple(map(tuple, inputs)))
     if key not in _undisturbed:
         if len(_undisturbed) > 500:
             _undisturbed.clear()
-        task = Task(of, partition)
         outputs: dict[str, Rows] = {name: [] for name in OUTPUTS}
-        for name, record_key, value, timestamp_ms in task.step(Batch((), kit.merged(inputs))).outputs:
-            outputs[name].append((record_key, value, timestamp_ms))
+        task, left = Task(simulation.pipelines[spans[0][0]], partition), kit.merged(inputs)
+        for place, (fingerprint, count) in enumerate(spans, 1):
+            task = _deployed(simulation.pipelines[fingerprint], task)
+            batch = Batch((), left if place == len(spans) else left[:count])
+            for name, record_key, value, timestamp_ms in task.step(batch).outputs:
+                outputs[name].append((record_key, value, timestamp_ms))
+            left = left[count:]
         _undisturbed[key] = Outcome(outputs, task.digest(), _asked(task))
     return _undisturbed[key]
 
 
+def _spans(simulation: Simulation, partition: int) -> Spans:
+    chain = _chain(simulation, partition)
+    runs = groupby((record for record in chain if record.records), lambda record: record.fingerprint)
+    spans = tuple((fingerprint, sum(record.records for record in run)) for fingerprint, run in runs)
+    return spans or ((chain[0].fingerprint, 0),)
+
+
+def _deployed(code: Pipeline, task: Task) -> Task:
+    """The task as it goes on with this code."""
+    if code is task.pipeline:
+        return task
+    successor = Task(code, task.partition)
+    successor.restore(pickle.loads(pickle.dumps(task.state())))
+    return successor
+
+
+def _chain(simulation: Simulation, partition: int) -> list[JournalRecord]:
+    where = f"journal[{partition}]"
+    return [journal.decode(record.value or b"", where) for record in simulation.world.journal(partition)]
+
+
 def observed(simulation: Simulation, partition: int) -> Outcome:
-    """What lies in the log, and what a worker that starts now would bring back."""
-    world = simulation.world
-    log, fingerprint = MemoryLog(world.cluster, "oracle"), fingerprint_of(simulation.schedule.kind)
-    task = recover(world.pipeline, partition, log, world.blobs, KEY, fingerprint).task
+    """What lies in the log, and what a worker that starts now, with the code of the last one, would bring back."""
+    world, log = simulation.world, MemoryLog(simulation.world.cluster, "oracle")
+    fingerprint = _spans(simulation, partition)[-1][0]
+    task = recover(simulation.pipelines[fingerprint], partition, log, world.blobs, KEY, fingerprint).task
     return Outcome(world.outputs(partition), task.digest(), _asked(task))
 
 
 def compare(simulation: Simulation, partition: int, came: Outcome) -> None:
     """Raise Broken unless the task came to what an undisturbed run comes to."""
-    world, name = simulation.world, f"task {partition}"
-    wanted = undisturbed(simulation.schedule.kind, world.pipeline, partition, world.inputs(partition))
+    name, wanted = f"task {partition}", undisturbed(simulation, partition)
     for output, rows in wanted.outputs.items():
         if rows != came.outputs[output]:
             raise Broken(f"{name}: {output}: {_difference(rows, came.outputs[output])}")
@@ -103,7 +133,7 @@ def _difference(wanted: Rows, came: Rows) -> str:
 def _check_journal(simulation: Simulation, partition: int) -> None:
     """From the first record to the last one chain that tells every input and output record once."""
     world, where = simulation.world, f"journal[{partition}]"
-    records = [journal.decode(record.value or b"", where) for record in world.journal(partition)]
+    records = _chain(simulation, partition)
     journal.verify_chain(records, where)
     if (records[0].sequence, records[0].previous) != (0, ""):
         raise Broken(f"{where}: begins with record {records[0].sequence}")

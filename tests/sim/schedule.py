@@ -109,6 +109,7 @@ FAULTS: dict[str, tuple[tuple[str, ...], tuple[float, ...], int]] = {
     "join": (("turn",), (0,), 3),
     "leave": (("turn",), (0,), 3),
     "redeploy": (("turn",), (0,), 3),
+    "new code": (("turn",), (0, 1), 4),  # for all workers, after they were drained or (1) killed
     "disk full": (("before put",), (1, 2), 2),  # so often
 }
 

@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 from streams import journal
 from streams import worker as worker_module
-from streams.errors import BrokerUnreachable, Fenced, OutcomeUnknown, StoreUnavailable
+from streams.errors import BrokerUnreachable, Declined, Fenced, OutcomeUnknown, StoreUnavailable
 from streams.worker import Worker
 from tests.sim.attempts import MemoryAttempts
 from tests.sim.background import Background
@@ -55,6 +55,7 @@ class Process:
     log: MemoryLog
     worker: Worker
     background: Background
+    code: str
     gone: bool = False
 
     def turn(self, also_background: bool) -> None:
@@ -75,7 +76,12 @@ class Simulation:
 
     def __post_init__(self) -> None:
         plan = self.schedule
-        self.world = World(pipeline(*plan.pipeline))
+        self.pipelines = {
+            fingerprint_of(plan.kind): pipeline(*plan.pipeline),
+            f"{fingerprint_of(plan.kind)}, changed": pipeline(*plan.pipeline, changed=True),
+        }
+        self._deployed = next(iter(self.pipelines))  # the fingerprint of what workers start with
+        self.world = World(self.pipelines[self._deployed])
         self.cluster, self.blobs = self.world.cluster, self.world.blobs
         self.processes: dict[str, Process] = {}
         self._stack: list[Process] = []
@@ -88,10 +94,9 @@ class Simulation:
 
     def run(self) -> None:
         """To the end: all is read, committed and settled. Raises Broken if something happens that never should."""
-        fingerprint = fingerprint_of(self.schedule.kind)
         self.cluster.on = self.blobs.on = self._faults.at
         self.cluster.while_waiting = self._second
-        with patch.object(worker_module, "fingerprint", lambda _: fingerprint):
+        with patch.object(worker_module, "fingerprint", lambda _: self._deployed):
             for name in NAMES[: self.schedule.workers]:
                 self._start(name)
             self._rounds_until(self._sources.done, TURN_S)
@@ -155,8 +160,8 @@ class Simulation:
 
     def _start(self, name: str) -> Process:
         log, background = MemoryLog(self.cluster, name), Background()
-        worker = self.world.worker_on(log, background, self._attempts[name])
-        process = self.processes[name] = Process(name, log, worker, background)
+        worker = self.world.worker_on(log, background, self._attempts[name], self.pipelines[self._deployed])
+        process = self.processes[name] = Process(name, log, worker, background, self._deployed)
         topics = [stream.topic for stream in self.world.pipeline.inputs]
         self._supervise(process, lambda: log.subscribe(topics, process.worker))
         return process
@@ -173,6 +178,13 @@ class Simulation:
             self.fired[f"ended: {type(error).__name__}"] += 1
             self._leave_with(process, error)
             self._ended(process, 0 if isinstance(error, OutcomeUnknown) else self.schedule.restart_turns)
+        except Declined as error:
+            if "other code" not in error.what:
+                raise Broken(f"worker {process.name}: {error}") from error
+            self.fired["ended: other code"] += 1
+            self._leave_with(process, error)
+            self._deployed = self._other_than(process.code)  # as the remedy says
+            self._ended(process, self.schedule.restart_turns)
         except Exception as error:
             raise Broken(f"worker {process.name}: {type(error).__name__}: {error}") from error
         finally:
@@ -188,7 +200,7 @@ class Simulation:
             process.worker.run(raises)
         except Crash:
             process.log.die()
-        except EXPECTED:
+        except (*EXPECTED, Declined):
             pass
         process.log.die()
 
@@ -224,6 +236,19 @@ class Simulation:
         self._stop_in_peace(process)
         if comes_back:
             self._starts.setdefault(process.name, self.turn + self.schedule.restart_turns)
+
+    def deploy(self, drained: bool) -> None:
+        """All workers end, saving their states or not, and come back with other code."""
+        self._deployed = self._other_than(self._deployed)
+        for process in self.free():
+            if drained:
+                self.leave(process, comes_back=True)
+            else:
+                process.log.die()
+                self._ended(process, self.schedule.restart_turns)
+
+    def _other_than(self, code: str) -> str:
+        return next(each for each in self.pipelines if each != code)
 
     def stop(self, process: Process, seconds: float, replaced: bool) -> None:
         """SIGSTOP, and SIGCONT after some rounds in which someone else is there to take over."""

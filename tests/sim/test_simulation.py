@@ -26,6 +26,7 @@ CONSEQUENCES = {
     "ended: BrokerUnreachable",
     "ended: Fenced",
     "ended: OutcomeUnknown",
+    "ended: other code",
     "ended: StoreUnavailable",
     "input: aborted transaction",
     "input: transaction left open",

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from streams import journal, recovery
+from streams import worker as worker_module
 from streams.errors import CheckpointCorrupt, Declined, JournalMismatch, PipelineError
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
@@ -154,6 +155,16 @@ def test_changed_code_with_a_tail_is_declined_and_without_one_goes_on() -> None:
     made = stopped(world())
     assert recovered(made, fingerprint="changed").replayed == 0
     assert goes_on(made)
+
+
+def test_a_tail_of_two_versions_is_declined_and_no_version_is_sent_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = stopped(world(), turns=6)
+    drained = saved(made)[-1]
+    monkeypatch.setattr(worker_module, "fingerprint", lambda _: "deployed since")
+    killed(made, turns=6)
+    for name in saved(made)[saved(made).index(drained) :]:
+        made.blobs.delete(name)
+    refused(made, Declined, "no one version can replay them: put the newest checkpoint back")
 
 
 def test_group_offsets_that_someone_moved_stop_it() -> None:
