@@ -2,7 +2,7 @@
 
 producer ──▶ broker ◀── proxy 1 ◀── worker 1     first: ``disturbed``, by ``riverrun up``'s own supervisor
                ▲ ◀────── proxy 2 ◀── worker 2     then: ``undisturbed``, the same pipeline under another name
-               └──────── sink                     then: both read by others than wrote them
+               └──────── proxy 3 ◀── sink         then: both read by others than wrote them
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -58,7 +59,7 @@ class Chaos:
     events: int
     home: Path
     workers: int = 3
-    every_s: float = 4.0
+    every_s: float = 2.5
 
 
 def run(chaos: Chaos) -> Report:
@@ -97,14 +98,15 @@ def run(chaos: Chaos) -> Report:
 
 @contextmanager
 def _disturbed_up(chaos: Chaos, settings: Settings, network: Proxies) -> Iterator[tuple[Up, list[Proxy], int]]:
-    """The supervisor, its workers each behind a proxy of its own; the proxies; the first port for metrics."""
-    ways = [network.add(quiet_port(), quiet_port()) for _ in range(chaos.workers)]
-    listeners = {f"WORKER_{number}": Proxied(way.upstream_port, way.port) for number, way in enumerate(ways, 1)}
+    """The supervisor, its workers and its sink each behind a proxy of its own; the proxies, the sink's last; the first
+    port for metrics."""
+    ways = [network.add(quiet_port(), quiet_port()) for _ in range(chaos.workers + 1)]
+    listeners = {f"CLIENT_{number}": Proxied(way.upstream_port, way.port) for number, way in enumerate(ways, 1)}
     broker = EmbeddedBroker(settings.broker_folder, quiet_port(), proxies=listeners)
     metrics_port = quiet_ports(chaos.workers + 2)
     up = Up(DISTURBED, settings, workers=chaos.workers, metrics_port=metrics_port, broker=broker)
-    for worker, way in zip(up.workers, ways, strict=True):
-        worker.env[f"{PREFIX}BOOTSTRAP_SERVERS"] = f"{LOOPBACK}:{way.port}"
+    for child, way in zip((*up.workers, up.sink), ways, strict=True):
+        child.env[f"{PREFIX}BOOTSTRAP_SERVERS"] = f"{LOOPBACK}:{way.port}"
     yield up, ways, metrics_port
 
 
@@ -120,8 +122,9 @@ class _Storm:
         self._producer: subprocess.Popen[bytes] | None = None
         self._published = False
         self._recoveries, self._first_assignments, self._look_due_s = Recoveries(), 0, 0.0
-        self.faults = Faults(plan(chaos.seed, chaos.seconds, chaos.workers, chaos.every_s), up, ways)
-        self.availability = Availability()
+        planned = plan(chaos.seed, chaos.seconds, chaos.workers, chaos.every_s)
+        self.faults = Faults(planned, up, ways, self._note)
+        self.availability = Availability(tell=self._note)
         self._producer_restarts, self._began_publishing_s = Restarts(), 0.0
         self.last = View([], [], [], False)
         self.lasted_s = 0.0
@@ -133,6 +136,11 @@ class _Storm:
         self.faults.heal()
         if self._producer is not None:
             process.stop(self._producer, grace_s=5)
+
+    def _note(self, what: str) -> None:
+        """A line of ``chaos.log``, by the clock of the workers' logs."""
+        with (self._chaos.home / "chaos.log").open("a") as log:
+            print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z", what, file=log)
 
     @property
     def recovered(self) -> int:
@@ -156,11 +164,14 @@ class _Storm:
             bar = bars.add_task("in peace yet", total=None)
             self._wait(START_DEADLINE_S, lambda view: min(view.put_out) > 0, bars, bar)
             self._first_assignments, began_s = self._recoveries.total, time.monotonic()
+            self._note("chaos begins")
             while not self.faults.over:
                 self.faults.tick(time.monotonic() - began_s)
                 self._watch(bars, bar)
             self.lasted_s = time.monotonic() - began_s
+            self._note("calm")
             self._wait(CALM_DEADLINE_S, lambda view: self._published and view.closed, bars, bar)
+            self._note("everything is processed")
 
     def _start_producer(self) -> subprocess.Popen[bytes]:
         chaos = self._chaos
