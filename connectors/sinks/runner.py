@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.kafka_errors import translated
 from connectors.kafka_positions import Positions
-from connectors.kafka_reader import quiet
+from connectors.kafka_reader import RECONNECT, quiet
 from connectors.sinks.files import fix_topic
 from connectors.sinks.parquet import BUCKET_OFFSETS, ParquetSink, Part
 from connectors.sinks.schema import Kind
@@ -122,7 +122,7 @@ class _Loop:
             "partition.assignment.strategy": "roundrobin",
         }
         sessions = {"session.timeout.ms": _SESSION_MS, "heartbeat.interval.ms": _SESSION_MS // 10}
-        self._consumer = Consumer({**sessions, **config, **own}, logger=quiet)
+        self._consumer = Consumer({**RECONNECT, **sessions, **config, **own}, logger=quiet)
         self._consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )

@@ -32,7 +32,7 @@ KILL, STOP = signal.SIGKILL, signal.SIGSTOP
 class Kind(NamedTuple):
     """A kind of fault: whom it strikes, by what signal or trouble of the network, and for how long, seconds.
 
-    Session timeouts are 10 s. Who is stopped for longer, or cannot be reached, comes back as a zombie.
+    Sessions and open transactions end after 10 s. Who is stopped or cut off for longer comes back as a zombie.
     """
 
     target: str
@@ -46,8 +46,7 @@ KINDS = {
     "kill_worker": Kind(WORKER, KILL, weight=3),
     "kill_sink": Kind(SINK, KILL),
     "kill_broker": Kind(BROKER, KILL, weight=2),
-    "stop_worker": Kind(WORKER, STOP, 11.5, 13),
-    "stop_worker_past_transaction": Kind(WORKER, STOP, 17, 20),  # past the 15 s of an open one
+    "stop_worker": Kind(WORKER, STOP, 11.5, 18),
     "stop_sink": Kind(SINK, STOP, 11.5, 14),
     "stop_broker": Kind(BROKER, STOP, 11.5, 14),  # past the sessions of all others
     "pause_worker": Kind(WORKER, STOP, 1, 5),
@@ -59,7 +58,7 @@ KINDS = {
     "black_hole_sink": Kind(SINK, Trouble(black_hole=True), 3, 13),
     "delay_requests": Kind(WORKER, Trouble(delay_up_s=0.4), 4, 10),
     "delay_answers": Kind(WORKER, Trouble(delay_down_s=0.4), 4, 10),
-    "hold_commits": Kind(WORKER, Trouble(held_api=END_TXN, held_s=12), 3, 6),  # past the 10 s of waiting for an answer
+    "hold_commits": Kind(WORKER, Trouble(held_api=END_TXN, held_s=12), 3, 6),  # past the transaction's timeout
     # Once its commit is on the way, which arrives after a successor's start.
     "kill_in_commit": Kind(WORKER, Trouble(held_api=END_TXN, held_s=6), 8, 8, weight=2),
 }

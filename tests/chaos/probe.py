@@ -71,7 +71,10 @@ class Probe:
         }
         committed = IsolationLevel.READ_COMMITTED
         answers = self._admin.list_offsets(asked, isolation_level=committed, request_timeout=_ASK_S)
-        return {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
+        offsets = {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
+        if min(offsets.values()) < 0:  # librdkafka says so, and no error, when the connection breaks
+            raise KafkaException("offsets were asked for, and none was told")
+        return offsets
 
     def _read(self) -> dict[tuple[str, int], int]:
         asked = [TopicPartition(topic, partition) for topic in self._inputs for partition in range(PARTITIONS)]

@@ -26,7 +26,7 @@ from infra.broker_config import Proxied
 from infra.restarts import Restarts
 from infra.settings import PREFIX, Settings
 from infra.up import Up
-from tests.chaos.evidence import gather, inputs
+from tests.chaos.evidence import gather
 from tests.chaos.faults import Faults, plan
 from tests.chaos.history import History
 from tests.chaos.ports import quiet_port, quiet_ports
@@ -61,6 +61,11 @@ class Chaos:
     workers: int = 3
     every_s: float = 2.5
 
+    def note(self, what: str) -> None:
+        """A line of ``chaos.log``, by the clock of the workers' logs."""
+        with (self.home / "chaos.log").open("a") as log:
+            print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z", what, file=log)
+
 
 def run(chaos: Chaos) -> Report:
     """Both runs and the comparison. Whatever happens, every process that was started is stopped."""
@@ -71,12 +76,14 @@ def run(chaos: Chaos) -> Report:
         with storm:
             storm.blow()
         up.finish()
+        chaos.note("everything is sunk")
         direct = settings.model_copy(update={"bootstrap_servers": settings.servers()})
         _run_in_peace(direct, sum(storm.last.ready))
+        chaos.note("the undisturbed run is done")
         with _console.status("reading what both runs left behind"):
-            published = inputs(direct.servers(), History(chaos.seed, chaos.events))
-            assert not published.unequal, f"the producer published otherwise than the history has it: {published}"
-            evidence = gather(direct, UNDISTURBED, DISTURBED)
+            evidence = gather(direct, History(chaos.seed, chaos.events), UNDISTURBED, DISTURBED)
+        chaos.note("everything is compared")
+    assert not evidence.published.unequal, f"the producer published otherwise than the history has it: {evidence}"
     return Report(
         events=chaos.events,
         faults=dict(storm.faults.fired),
@@ -87,7 +94,7 @@ def run(chaos: Chaos) -> Report:
         longest_unavailable_s=round(storm.availability.longest_s, 1),
         states_unequal=evidence.states_unequal,
         records_compared=evidence.topics.rows,
-        records_published=published.rows,
+        records_published=evidence.published.rows,
         faults_left_out=dict(storm.faults.left_out),
         restarts=dict(storm.restarts),
         seed=chaos.seed,
@@ -123,8 +130,8 @@ class _Storm:
         self._published = False
         self._recoveries, self._first_assignments, self._look_due_s = Recoveries(), 0, 0.0
         planned = plan(chaos.seed, chaos.seconds, chaos.workers, chaos.every_s)
-        self.faults = Faults(planned, up, ways, self._note)
-        self.availability = Availability(tell=self._note)
+        self.faults = Faults(planned, up, ways, chaos.note)
+        self.availability = Availability(tell=chaos.note)
         self._producer_restarts, self._began_publishing_s = Restarts(), 0.0
         self.last = View([], [], [], False)
         self.lasted_s = 0.0
@@ -136,11 +143,6 @@ class _Storm:
         self.faults.heal()
         if self._producer is not None:
             process.stop(self._producer, grace_s=5)
-
-    def _note(self, what: str) -> None:
-        """A line of ``chaos.log``, by the clock of the workers' logs."""
-        with (self._chaos.home / "chaos.log").open("a") as log:
-            print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z", what, file=log)
 
     @property
     def recovered(self) -> int:
@@ -164,14 +166,14 @@ class _Storm:
             bar = bars.add_task("in peace yet", total=None)
             self._wait(START_DEADLINE_S, lambda view: min(view.put_out) > 0, bars, bar)
             self._first_assignments, began_s = self._recoveries.total, time.monotonic()
-            self._note("chaos begins")
+            self._chaos.note("chaos begins")
             while not self.faults.over:
                 self.faults.tick(time.monotonic() - began_s)
                 self._watch(bars, bar)
             self.lasted_s = time.monotonic() - began_s
-            self._note("calm")
+            self._chaos.note("calm")
             self._wait(CALM_DEADLINE_S, lambda view: self._published and view.closed, bars, bar)
-            self._note("everything is processed")
+            self._chaos.note("everything is processed")
 
     def _start_producer(self) -> subprocess.Popen[bytes]:
         chaos = self._chaos
@@ -215,7 +217,7 @@ class _Storm:
 def _run_in_peace(settings: Settings, records: int) -> None:
     """The undisturbed run, to its end."""
     until_s = time.monotonic() + START_DEADLINE_S + records / _RECORDS_PER_S_LEAST
-    with Up(UNDISTURBED, settings) as up, Progress(*_BAR, console=_console, transient=True) as bars:
+    with Up(UNDISTURBED, settings, workers=2) as up, Progress(*_BAR, console=_console, transient=True) as bars:
         bar, probe = bars.add_task("in peace", total=records), Probe(settings.servers(), up.pipeline)
         while (view := probe.look()) is None or not view.closed:
             assert time.monotonic() < until_s, f"the undisturbed run is not done: {view}"
