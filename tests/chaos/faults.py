@@ -108,6 +108,8 @@ def is_clear(place: str, busy: Collection[str]) -> bool:
 def plan(seed: int, seconds: float, workers: int, every_s: float) -> list[Fault]:
     """Faults for so many seconds: each kind once, the longest first, then by weight. All are over in time.
 
+    After each of its faults the broker rests for that of four: while it is down nothing else can be put to the test.
+
     Examples
     --------
     >>> faults = plan(7, 90, workers=3, every_s=2)
@@ -138,6 +140,8 @@ def plan(seed: int, seconds: float, workers: int, every_s: float) -> list[Fault]
             lasts_s = draw.uniform(KINDS[kind].least_s, KINDS[kind].most_s)
             faults.append(Fault(at_s, kind, number, lasts_s))
             until_s[faults[-1].place] = at_s + lasts_s
+            if KINDS[kind].target == BROKER:
+                until_s[BROKER] = at_s + lasts_s + 4 * every_s
         at_s += draw.uniform(0.5, 1.5) * every_s
     return faults
 
