@@ -16,15 +16,16 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from connectors.kafka_errors import translate, translated
 from connectors.kafka_positions import Positions, raise_fatal
-from connectors.kafka_reader import REQUEST_TIMEOUT_S, LogEnds, PartitionReader, quiet, retry
+from connectors.kafka_reader import RECONNECT, REQUEST_TIMEOUT_S, LogEnds, PartitionReader, quiet, retry
 from streams.errors import BrokerUnreachable, Declined, OutcomeUnknown, PipelineError
 from streams.ports import Assignment, Fetched, Record
 
-TRANSACTION_TIMEOUT_MS = 15_000
-"""After which the broker aborts a dead worker's transaction. Short, as no model runs inside of one."""
+TRANSACTION_TIMEOUT_MS = 10_000
+"""After which the broker aborts a dead worker's transaction. Short, as no model runs inside of one; and as long as its
+session, so that whoever gets its tasks then need not wait for the transaction as well."""
 
-OPEN_TRANSACTION_DEADLINE_S = 25.0
-"""How long to wait for an open transaction: a dead worker's ends within 17 s. Who waits longer begins again."""
+OPEN_TRANSACTION_DEADLINE_S = 20.0
+"""How long to wait for an open transaction: a dead worker's ends within 12 s. Who waits longer begins again."""
 
 ANSWER_DEADLINE_S = 90.0
 """How long to wait for the group's offsets and for records: a coordinator may be looked for that long."""
@@ -77,7 +78,7 @@ class KafkaLog:
 
     def __init__(self, config: dict[str, Any], group: str, transactional_id: str, instance_id: str | None) -> None:
         static = {"group.instance.id": instance_id} if instance_id else {}
-        common = {**config, "client.id": transactional_id}
+        common = {**RECONNECT, **config, "client.id": transactional_id}
         self._consumer_config = {
             **_CONSUMER,
             **common,
@@ -189,7 +190,8 @@ class KafkaLog:
     def abort(self) -> None:
         """Give the transaction up: none of it was ever there."""
         self._open = False
-        self._producer.flush(FLUSH_S)  # of a transaction that Kafka has not heard of yet it refuses the end for good
+        with translated("abort"):  # of a transaction that Kafka has not heard of yet it refuses the end for good
+            self._producer.flush(FLUSH_S)
         self._settle("abort", self._producer.abort_transaction, REQUEST_TIMEOUT_S)
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
@@ -203,6 +205,10 @@ class KafkaLog:
     def end_offset(self, topic: str, partition: int) -> int:
         """The log's end, once no transaction is open before it."""
         return self._ends.end_offset(topic, partition)
+
+    def settle(self, topics: list[str], partition: int) -> None:
+        """Wait until no transaction is open in these any more that is now."""
+        self._ends.end_offsets(topics, partition)
 
     def beginning_offset(self, topic: str, partition: int) -> int:
         """Offset of the oldest record there is."""

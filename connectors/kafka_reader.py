@@ -19,7 +19,12 @@ quiet = logging.getLogger("riverrun.kafka")
 """librdkafka's own log. Silent unless the program configures logging; what matters reaches us as errors."""
 quiet.addHandler(logging.NullHandler())
 
-REQUEST_TIMEOUT_S = 10.0
+REQUEST_TIMEOUT_S = 5.0
+"""How long one call waits for its answer; it is repeated, up to a deadline."""
+
+RECONNECT = {"reconnect.backoff.max.ms": 1_000}
+"""For every client: by default it waits up to 10 s before it tries again to reach a broker that has long been back."""
+
 _CHUNK = 1_000
 T = TypeVar("T")
 
@@ -49,12 +54,12 @@ class LogEnds:
 
     def __init__(self, config: dict[str, Any], deadline_s: float) -> None:
         with translated("admin client"):
-            self._admin = AdminClient(config, logger=quiet)
+            self._admin = AdminClient({**RECONNECT, **config}, logger=quiet)
         self._deadline_s = deadline_s
 
     def beginning_offset(self, topic: str, partition: int) -> int:
         """Offset of the oldest record the topic's retention has left."""
-        return self._retried(topic, partition, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
+        return self._retried([topic], partition, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)[topic]
 
     def end_offset(self, topic: str, partition: int) -> int:
         """The log's end at the time of the call or later, once no transaction is open before it.
@@ -63,16 +68,21 @@ class LogEnds:
         markers, so right after one the end may still move by a marker; no record is missed. Raises BrokerUnreachable
         when a transaction outlasts the deadline.
         """
-        end = self._retried(topic, partition, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+        return self.end_offsets([topic], partition)[topic]
 
-        def wait_for_transactions() -> int:
-            stable = self._query(topic, partition, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
-            if stable < end:
-                raise BrokerUnreachable(
-                    f"a transaction is open at offset {stable}, before the end at {end}",
-                    where=f"{topic}[{partition}]",
-                    remedy="it ends by its timeout; `riverrun topics unblock FILE` ends one that Kafka forgot",
-                )
+    def end_offsets(self, topics: list[str], partition: int) -> dict[str, int]:
+        """``end_offset`` of several topics at once."""
+        ends = self._retried(topics, partition, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+
+        def wait_for_transactions() -> dict[str, int]:
+            stable = self._query(topics, partition, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+            for topic, end in ends.items():
+                if stable[topic] < end:
+                    raise BrokerUnreachable(
+                        f"a transaction is open at offset {stable[topic]}, before the end at {end}",
+                        where=f"{topic}[{partition}]",
+                        remedy="it ends by its timeout; `riverrun topics unblock FILE` ends one that Kafka forgot",
+                    )
             return stable
 
         return retrying(self._deadline_s)(wait_for_transactions)
@@ -87,17 +97,21 @@ class LogEnds:
 
         return retrying(self._deadline_s)(ask)
 
-    def _retried(self, topic: str, partition: int, spec: Any, isolation: Any) -> int:
-        return retrying(self._deadline_s)(self._query, topic, partition, spec, isolation)
+    def _retried(self, topics: list[str], partition: int, spec: Any, isolation: Any) -> dict[str, int]:
+        return retrying(self._deadline_s)(self._query, topics, partition, spec, isolation)
 
-    def _query(self, topic: str, partition: int, spec: Any, isolation: Any) -> int:
-        key = TopicPartition(topic, partition)
-        with translated(f"offsets of {topic}[{partition}]"):
-            answers = self._admin.list_offsets(
-                {key: spec}, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_S
+    def _query(self, topics: list[str], partition: int, spec: Any, isolation: Any) -> dict[str, int]:
+        asked = {TopicPartition(topic, partition): spec for topic in topics}
+        with translated(f"offsets of {', '.join(topics)}[{partition}]"):
+            answers = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_S)
+            offsets = {at.topic: answer.result().offset for at, answer in answers.items()}
+        if min(offsets.values(), default=0) < 0:  # librdkafka says so, and no error, when the connection breaks
+            raise BrokerUnreachable(
+                f"offsets were asked for, and none was told: {offsets}",
+                where=f"{', '.join(topics)}[{partition}]",
+                remedy="check that the broker runs and can be reached; riverrun tries again",
             )
-            offset: int = answers[key].result().offset
-            return offset
+        return offsets
 
 
 class PartitionReader:

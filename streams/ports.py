@@ -86,6 +86,9 @@ class Log(Protocol):
     def end_offset(self, topic: str, partition: int) -> int:
         """The log's end, once no transaction is open before it. Waits for open ones to end."""
 
+    def settle(self, topics: list[str], partition: int) -> None:
+        """Wait until no transaction is open in these any more that is now."""
+
     def beginning_offset(self, topic: str, partition: int) -> int: ...
 
     def topic_id(self, topic: str) -> str:

@@ -33,6 +33,7 @@ from streams.fingerprint import fingerprint
 from streams.journal import JournalRecord, Saved
 from streams.pipeline import Pipeline
 from streams.ports import Attempts, Background, BlobStore, Fetched, Log, Telemetry
+from streams.records import OUTPUTS
 from streams.recovery import Recovered, recover
 from streams.skipping import step_without
 from streams.task import Step, Task
@@ -243,6 +244,8 @@ class Worker:
             tell.gauge("recovery_remaining_records", total - done, task=task)
             self._progress(partition, done, total)
 
+        # What a broker that died forgot to abort in one of them, our next commit there would commit too.
+        self._log.settle([self.pipeline.topic(name) for name in OUTPUTS], partition)
         store = self._store
         recovered = recover(self.pipeline, partition, self._log, store.blobs, store.key, self._fingerprint, progress)
         seconds = self._clock() - started_s

@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.kafka_errors import translated
 from connectors.kafka_positions import Positions
-from connectors.kafka_reader import quiet
+from connectors.kafka_reader import RECONNECT, quiet
 from connectors.sinks.files import fix_topic
 from connectors.sinks.parquet import BUCKET_OFFSETS, ParquetSink, Part
 from connectors.sinks.schema import Kind
@@ -36,6 +36,7 @@ _CONSUME_MAX, _CONSUME_S = 10_000, 0.2
 _ASK_S = 30.0
 _GC_THRESHOLD = 100_000  # records are many, short-lived and without cycles: looking for cycles often costs a third
 _PAUSE_PER_FLUSH = 19.0  # seconds between flushes per second of flushing
+_SESSION_MS = 10_000  # as the workers': the partitions of a sink that was killed wait so long for its successor
 
 
 def run_sink(
@@ -120,7 +121,8 @@ class _Loop:
             "auto.offset.reset": "earliest",  # only where retention has passed the bucket's start
             "partition.assignment.strategy": "roundrobin",
         }
-        self._consumer = Consumer({**config, **own}, logger=quiet)
+        sessions = {"session.timeout.ms": _SESSION_MS, "heartbeat.interval.ms": _SESSION_MS // 10}
+        self._consumer = Consumer({**RECONNECT, **sessions, **config, **own}, logger=quiet)
         self._consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )

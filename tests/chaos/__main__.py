@@ -15,8 +15,13 @@ from rich.console import Console
 
 from tests.chaos.run import Chaos, run
 
+SOAK_MINUTES = 2.0
+EVERY_S, EVERY_S_IN_A_SOAK = 2.5, 5.0
+"""A fault every so many seconds. What lasts need not be crowded: every kind comes often enough."""
+
 EVENTS_LEAST = 100_000
-EVENTS_PER_MINUTE = 50_000
+EVENTS_PER_MINUTE = 10_000
+"""Of a soak: what it is compared with is stepped through in minutes then, and an hour fits on a small disk."""
 
 
 def main(
@@ -32,7 +37,8 @@ def main(
     seed = secrets.randbelow(100_000) if seed is None else seed
     events = max(EVENTS_LEAST, round(minutes * EVENTS_PER_MINUTE)) if events is None else events
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
-        report = run(Chaos(seed, minutes * 60, events, (keep or Path(scratch)).resolve(), workers))
+        every_s = EVERY_S if minutes < SOAK_MINUTES else EVERY_S_IN_A_SOAK
+        report = run(Chaos(seed, minutes * 60, events, (keep or Path(scratch)).resolve(), workers, every_s))
     report.write(out)
     Console().print(report.table())
     if not report.nothing_happened:

@@ -29,8 +29,9 @@ Row = tuple[int, bytes | None, bytes | None]
 
 
 class Evidence(NamedTuple):
-    """How two runs compare."""
+    """How two runs compare. ``published`` has the inputs and the history: its mistakes are the producer's."""
 
+    published: Difference
     topics: Difference
     warehouse: Difference
     states_unequal: int
@@ -39,7 +40,8 @@ class Evidence(NamedTuple):
 def committed(servers: str, topic: str, partition: int, offsets: array[int] | None = None) -> Iterator[Row]:
     """A partition's committed records in order; ``offsets`` takes in where they lie."""
     options = {"isolation_level": "read_committed", "enable_auto_commit": False, "auto_offset_reset": "earliest"}
-    consumer = KafkaConsumer(bootstrap_servers=servers, max_poll_records=5_000, **options)
+    # Every byte is compared; checksums, in Python, would take as long as all the rest.
+    consumer = KafkaConsumer(bootstrap_servers=servers, max_poll_records=5_000, check_crcs=False, **options)
     try:
         at = TopicPartition(topic, partition)
         consumer.assign([at])
@@ -55,27 +57,27 @@ def committed(servers: str, topic: str, partition: int, offsets: array[int] | No
         consumer.close()
 
 
-def inputs(servers: str, history: History) -> Difference:
-    """The input topics compared with the history: what is wrong there is the producer's mistake, not the runs'."""
+def gather(settings: Settings, history: History, wanted: Path, found: Path) -> Evidence:
+    """Compare what was published with the history, and the runs of two pipelines, given by their files, on the
+    settings' broker. In two processes, as one reads and compares no faster than Python does."""
+    runs, topics, warehouse = (settings, wanted, found), Difference(), Difference()
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:  # a fork would take Kafka's threads along
+        published = pool.submit(_published, settings.servers(), history)
+        parts = [pool.submit(_compare_partition, *runs, out, place) for out in OUTPUTS for place in range(PARTITIONS)]
+        rows = [pool.submit(_rows_unequal, *runs, out) for out in OUTPUTS]
+        states = [pool.submit(_states_differ, *runs, place) for place in range(PARTITIONS)]
+        for part in parts:
+            topic, sunk = part.result()
+            topics, warehouse = topics + topic, warehouse + sunk
+        warehouse += Difference(unequal=sum(each.result() for each in rows))
+        return Evidence(published.result(), topics, warehouse, sum(each.result() for each in states))
+
+
+def _published(servers: str, history: History) -> Difference:
     wanted: dict[tuple[str, int], list[Row]] = {(t, p): [] for t in (RIDES, FARES, SKY) for p in range(PARTITIONS)}
     for _, topic, partition, key, value, timestamp_ms in history.messages():
         wanted[topic, partition].append((timestamp_ms, key, value))
     return sum((compare(rows, committed(servers, *at)) for at, rows in wanted.items()), Difference())
-
-
-def gather(settings: Settings, wanted: Path, found: Path) -> Evidence:
-    """Compare the runs of two pipelines, given by their files, on the settings' broker. In two processes, as one reads
-    and compares no faster than Python does."""
-    want, got = load_pipeline(wanted), load_pipeline(found)
-    parts = [(settings, wanted, found, output, partition) for output in OUTPUTS for partition in range(PARTITIONS)]
-    topics = warehouse = Difference()
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:  # a fork would take Kafka's threads along
-        for topic, sunk in pool.map(_compare_partition, *zip(*parts, strict=True)):
-            topics, warehouse = topics + topic, warehouse + sunk
-    for output in OUTPUTS:
-        warehouse += Difference(unequal=_rows_unequal(settings, want, got, output))
-    states = [_state(settings, want, partition) != _state(settings, got, partition) for partition in range(PARTITIONS)]
-    return Evidence(topics, warehouse, sum(states))
 
 
 def _compare_partition(
@@ -97,9 +99,9 @@ def _sunk_offsets(settings: Settings, pipeline: Pipeline, output: str, partition
     return [offset for (offset,) in found]
 
 
-def _rows_unequal(settings: Settings, want: Pipeline, got: Pipeline, output: str) -> int:
+def _rows_unequal(settings: Settings, wanted: Path, found: Path, output: str) -> int:
     """Rows of either warehouse that the other does not have in the same place of the same partition."""
-    tables = [_table(settings, each, output) for each in (want, got)]
+    tables = [_table(settings, load_pipeline(file), output) for file in (wanted, found)]
     if not all(tables):
         return 0  # one of them has no rows: that is in the counts of the topics
     place = "row_number() OVER (PARTITION BY _partition ORDER BY _offset) AS place"
@@ -115,6 +117,11 @@ def _table(settings: Settings, pipeline: Pipeline, output: str) -> str:
     if not any(folder.glob("p=*/*.parquet")):
         return ""
     return f"read_parquet('{folder}/p=*/*.parquet', union_by_name=true, hive_partitioning=false)"
+
+
+def _states_differ(settings: Settings, wanted: Path, found: Path, partition: int) -> bool:
+    one, other = (_state(settings, load_pipeline(file), partition) for file in (wanted, found))
+    return one != other
 
 
 def _state(settings: Settings, pipeline: Pipeline, partition: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,6 +17,10 @@ _ASK_S = 1.0
 _QUIET = logging.Logger("chaos.probe", level=logging.CRITICAL + 1)
 BACKLOG = 500
 """Offsets of a partition that wait though nothing is wrong: for another input's next record, and markers."""
+
+
+STALL_S = 10.0
+"""A partition that stood still for longer is worth a line in the log."""
 
 
 class View(NamedTuple):
@@ -65,7 +70,10 @@ class Probe:
         }
         committed = IsolationLevel.READ_COMMITTED
         answers = self._admin.list_offsets(asked, isolation_level=committed, request_timeout=_ASK_S)
-        return {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
+        offsets = {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
+        if min(offsets.values()) < 0:  # librdkafka says so, and no error, when the connection breaks
+            raise KafkaException("offsets were asked for, and none was told")
+        return offsets
 
     def _read(self) -> dict[tuple[str, int], int]:
         asked = [TopicPartition(topic, partition) for topic in self._inputs for partition in range(PARTITIONS)]
@@ -97,6 +105,7 @@ class Availability:
     """
 
     longest_s: float = 0.0
+    tell: Callable[[str], None] = lambda _: None
     _since_s: dict[int, float] = field(default_factory=dict)
     _known: View | None = None
 
@@ -114,7 +123,8 @@ class Availability:
                 self.longest_s = max(self.longest_s, float(now_s - self._since_s[partition]))
             if moved:
                 assert view is not None
-                self._since_s.pop(partition, None)
+                if (stood_s := now_s - self._since_s.pop(partition, now_s)) > STALL_S:
+                    self.tell(f"partition {partition} goes on after {stood_s:.1f} s")
                 known.ready[partition], known.put_out[partition] = view.ready[partition], view.put_out[partition]
                 if _backlog(view, partition):
                     self._since_s[partition] = now_s

@@ -2,7 +2,7 @@
 
 producer ──▶ broker ◀── proxy 1 ◀── worker 1     first: ``disturbed``, by ``riverrun up``'s own supervisor
                ▲ ◀────── proxy 2 ◀── worker 2     then: ``undisturbed``, the same pipeline under another name
-               └──────── sink                     then: both read by others than wrote them
+               └──────── proxy 3 ◀── sink         then: both read by others than wrote them
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -25,7 +26,7 @@ from infra.broker_config import Proxied
 from infra.restarts import Restarts
 from infra.settings import PREFIX, Settings
 from infra.up import Up
-from tests.chaos.evidence import gather, inputs
+from tests.chaos.evidence import gather
 from tests.chaos.faults import Faults, plan
 from tests.chaos.history import History
 from tests.chaos.ports import quiet_port, quiet_ports
@@ -58,7 +59,12 @@ class Chaos:
     events: int
     home: Path
     workers: int = 3
-    every_s: float = 4.0
+    every_s: float = 2.5
+
+    def note(self, what: str) -> None:
+        """A line of ``chaos.log``, by the clock of the workers' logs."""
+        with (self.home / "chaos.log").open("a") as log:
+            print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z", what, file=log)
 
 
 def run(chaos: Chaos) -> Report:
@@ -70,12 +76,14 @@ def run(chaos: Chaos) -> Report:
         with storm:
             storm.blow()
         up.finish()
+        chaos.note("everything is sunk")
         direct = settings.model_copy(update={"bootstrap_servers": settings.servers()})
         _run_in_peace(direct, sum(storm.last.ready))
+        chaos.note("the undisturbed run is done")
         with _console.status("reading what both runs left behind"):
-            published = inputs(direct.servers(), History(chaos.seed, chaos.events))
-            assert not published.unequal, f"the producer published otherwise than the history has it: {published}"
-            evidence = gather(direct, UNDISTURBED, DISTURBED)
+            evidence = gather(direct, History(chaos.seed, chaos.events), UNDISTURBED, DISTURBED)
+        chaos.note("everything is compared")
+    assert not evidence.published.unequal, f"the producer published otherwise than the history has it: {evidence}"
     return Report(
         events=chaos.events,
         faults=dict(storm.faults.fired),
@@ -86,7 +94,7 @@ def run(chaos: Chaos) -> Report:
         longest_unavailable_s=round(storm.availability.longest_s, 1),
         states_unequal=evidence.states_unequal,
         records_compared=evidence.topics.rows,
-        records_published=published.rows,
+        records_published=evidence.published.rows,
         faults_left_out=dict(storm.faults.left_out),
         restarts=dict(storm.restarts),
         seed=chaos.seed,
@@ -97,14 +105,15 @@ def run(chaos: Chaos) -> Report:
 
 @contextmanager
 def _disturbed_up(chaos: Chaos, settings: Settings, network: Proxies) -> Iterator[tuple[Up, list[Proxy], int]]:
-    """The supervisor, its workers each behind a proxy of its own; the proxies; the first port for metrics."""
-    ways = [network.add(quiet_port(), quiet_port()) for _ in range(chaos.workers)]
-    listeners = {f"WORKER_{number}": Proxied(way.upstream_port, way.port) for number, way in enumerate(ways, 1)}
+    """The supervisor, its workers and its sink each behind a proxy of its own; the proxies, the sink's last; the first
+    port for metrics."""
+    ways = [network.add(quiet_port(), quiet_port()) for _ in range(chaos.workers + 1)]
+    listeners = {f"CLIENT_{number}": Proxied(way.upstream_port, way.port) for number, way in enumerate(ways, 1)}
     broker = EmbeddedBroker(settings.broker_folder, quiet_port(), proxies=listeners)
     metrics_port = quiet_ports(chaos.workers + 2)
     up = Up(DISTURBED, settings, workers=chaos.workers, metrics_port=metrics_port, broker=broker)
-    for worker, way in zip(up.workers, ways, strict=True):
-        worker.env[f"{PREFIX}BOOTSTRAP_SERVERS"] = f"{LOOPBACK}:{way.port}"
+    for child, way in zip((*up.workers, up.sink), ways, strict=True):
+        child.env[f"{PREFIX}BOOTSTRAP_SERVERS"] = f"{LOOPBACK}:{way.port}"
     yield up, ways, metrics_port
 
 
@@ -120,8 +129,9 @@ class _Storm:
         self._producer: subprocess.Popen[bytes] | None = None
         self._published = False
         self._recoveries, self._first_assignments, self._look_due_s = Recoveries(), 0, 0.0
-        self.faults = Faults(plan(chaos.seed, chaos.seconds, chaos.workers, chaos.every_s), up, ways)
-        self.availability = Availability()
+        planned = plan(chaos.seed, chaos.seconds, chaos.workers, chaos.every_s)
+        self.faults = Faults(planned, up, ways, chaos.note)
+        self.availability = Availability(tell=chaos.note)
         self._producer_restarts, self._began_publishing_s = Restarts(), 0.0
         self.last = View([], [], [], False)
         self.lasted_s = 0.0
@@ -156,11 +166,14 @@ class _Storm:
             bar = bars.add_task("in peace yet", total=None)
             self._wait(START_DEADLINE_S, lambda view: min(view.put_out) > 0, bars, bar)
             self._first_assignments, began_s = self._recoveries.total, time.monotonic()
+            self._chaos.note("chaos begins")
             while not self.faults.over:
                 self.faults.tick(time.monotonic() - began_s)
                 self._watch(bars, bar)
             self.lasted_s = time.monotonic() - began_s
+            self._chaos.note("calm")
             self._wait(CALM_DEADLINE_S, lambda view: self._published and view.closed, bars, bar)
+            self._chaos.note("everything is processed")
 
     def _start_producer(self) -> subprocess.Popen[bytes]:
         chaos = self._chaos
@@ -204,7 +217,7 @@ class _Storm:
 def _run_in_peace(settings: Settings, records: int) -> None:
     """The undisturbed run, to its end."""
     until_s = time.monotonic() + START_DEADLINE_S + records / _RECORDS_PER_S_LEAST
-    with Up(UNDISTURBED, settings) as up, Progress(*_BAR, console=_console, transient=True) as bars:
+    with Up(UNDISTURBED, settings, workers=2) as up, Progress(*_BAR, console=_console, transient=True) as bars:
         bar, probe = bars.add_task("in peace", total=records), Probe(settings.servers(), up.pipeline)
         while (view := probe.look()) is None or not view.closed:
             assert time.monotonic() < until_s, f"the undisturbed run is not done: {view}"

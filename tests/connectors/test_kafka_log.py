@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from connectors import kafka_reader
 from connectors.kafka_log import KafkaLog
@@ -113,6 +116,20 @@ class TestKafkaLog(LogContract):
         log.begin()
         with pytest.raises(Declined, match="too large"):
             log.produce(topic, 0, None, bytes(2_000_000), 1_000)
+
+    def test_an_answer_without_an_offset_is_asked_for_again(self, fresh_name: str):
+        # librdkafka's admin client gives -1001 and no error for what was under way when a broker died: read as the end
+        # of a journal, it looks empty.
+        log = KafkaLog({"bootstrap.servers": "127.0.0.1:1"}, fresh_name, fresh_name, None)
+        told = iter([-1001, 7, -1001, 7, -1001, 0])
+
+        def list_offsets(asked: dict[TopicPartition, OffsetSpec], **_: object) -> dict[TopicPartition, Any]:
+            answer = SimpleNamespace(result=lambda: SimpleNamespace(offset=next(told)))
+            return dict.fromkeys(asked, answer)
+
+        log._ends._admin = SimpleNamespace(list_offsets=list_offsets)  # type: ignore[assignment]
+        assert log.end_offset("any", 0) == 7
+        assert log.beginning_offset("any", 0) == 0
 
     def test_a_broker_out_of_reach_is_retriable(self, fresh_name: str, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(kafka_reader, "REQUEST_TIMEOUT_S", 0.2)

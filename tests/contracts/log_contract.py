@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from streams.errors import Fenced
+from streams.errors import Fenced, PipelineError
 from streams.ports import Fetched, Log, Record
 
 TURNS_MAX = 600
@@ -99,6 +99,20 @@ def at_end(came: list[Fetched]) -> bool:
 
 class LogContract:
     """Mix into a test class that has a ``kit`` fixture."""
+
+    def test_what_settles_has_no_open_transaction_in_any_topic(self, kit: LogKit):
+        # left   a │        right   open ┄┄┄ ended by its timeout of 1 s │ settled
+        left, right, dying, other = kit.topic(2), kit.topic(2), kit.log("dying", 1.0), kit.log("other")
+        joined(dying, left)
+        put(dying, left, "a", partition=1)
+        dying.begin()
+        dying.produce(right, 1, b"key", b"open", 1_000)
+        dying.send_offsets({(left, 1): 1})
+        other.settle([left, right], 0)
+        other.settle([left, right], 1)
+        assert values(other.read(right, 1, 0, other.end_offset(right, 1))) == []
+        with pytest.raises(PipelineError):
+            dying.commit()
 
     def test_committed_records_come_whole_and_in_order(self, kit: LogKit):
         # offset   0  1  2=marker  3  4=marker

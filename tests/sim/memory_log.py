@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 
 from streams.errors import BrokerUnreachable, Fenced
 from streams.ports import Assignment, Fetched, Record
@@ -192,6 +193,14 @@ class MemoryLog:
         entries = self.cluster.topics[topic][partition]
         self._wait(f"{topic}[{partition}]", lambda: self.cluster.stable(topic, partition) != len(entries))
         return len(entries)
+
+    def settle(self, topics: list[str], partition: int) -> None:
+        for topic in topics:
+            end = len(self.cluster.topics[topic][partition])
+            self._wait(f"{topic}[{partition}]", partial(self._is_open_before, topic, partition, end))
+
+    def _is_open_before(self, topic: str, partition: int, end: int) -> bool:
+        return self.cluster.stable(topic, partition) < end
 
     def _wait(self, where: str, unsettled: Callable[[], bool]) -> None:
         deadline_s = self.cluster.now_s + WAIT_MAX_S

@@ -12,7 +12,7 @@ import pytest
 from streams import journal
 from streams.errors import Fenced, OutcomeUnknown
 from streams.pipeline import Pipeline
-from streams.ports import Output
+from streams.ports import Output, Record
 from streams.task import Task
 from tests.sim.cluster import Crash
 from tests.sim.memory_log import MemoryLog
@@ -50,6 +50,16 @@ def digest(made: World, partition: int = 0) -> str:
 
 class TestUndisturbed:
     """One worker from start to end."""
+
+    def test_nothing_is_put_out_behind_a_transaction_that_was_left_open(self) -> None:
+        # predictions   open ┄┄┄┄┄┄┄ aborted by its timeout │ what the worker puts out
+        made = world()
+        topic, timeout_s = made.pipeline.topic("predictions"), 30.0
+        forgotten = made.cluster.start(timeout_s)
+        made.cluster.append(topic, 0, Record(-1, 1_000, b"key", b"forgotten"), forgotten)
+        made.run()
+        assert made.cluster.now_s >= timeout_s
+        assert made.outputs() == wanted(made)
 
     @pytest.mark.parametrize("seed", range(3))
     def test_a_worker_commits_what_stepping_by_hand_gives(self, seed: int) -> None:
