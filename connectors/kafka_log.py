@@ -189,7 +189,8 @@ class KafkaLog:
     def abort(self) -> None:
         """Give the transaction up: none of it was ever there."""
         self._open = False
-        self._producer.flush(FLUSH_S)  # of a transaction that Kafka has not heard of yet it refuses the end for good
+        with translated("abort"):  # of a transaction that Kafka has not heard of yet it refuses the end for good
+            self._producer.flush(FLUSH_S)
         self._settle("abort", self._producer.abort_transaction, REQUEST_TIMEOUT_S)
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
