@@ -30,6 +30,7 @@ from streams.checkpointer import Checkpointer
 from streams.journal import JournalRecord
 from streams.observe import Watch
 from streams.ports import BlobStore, Log
+from streams.recovery import Recovered
 from streams.task import Task
 from streams.task_run import TaskRun
 from streams.worker import Work, Worker
@@ -192,8 +193,13 @@ def broker_not_waited_for() -> None:
 
 @_plant
 def revoked_tasks_kept() -> None:
-    """A worker goes on with tasks that the group took away."""
-    Worker.revoked = _nothing  # type: ignore[assignment]
+    """A worker goes on with tasks that the group took away, and as it left them when it gets them back."""
+    start = Worker._start
+
+    def kept(self: Worker, recovered: Recovered, topic_ids: dict[str, str]) -> TaskRun:
+        return self.runs.get(recovered.task.partition) or start(self, recovered, topic_ids)
+
+    Worker.revoked, Worker._start = _nothing, kept  # type: ignore[assignment,method-assign]
 
 
 @_plant

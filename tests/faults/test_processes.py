@@ -79,7 +79,7 @@ def test_learning_slower_than_the_transaction_timeout_fails_no_transaction(real:
 
 def test_workers_from_1_to_4_to_1_under_load_with_a_quick_restart_that_moves_nothing(real: Callable[..., Real]) -> None:
     made = real(partitions=4, effect='time.sleep(float(os.environ.get("PAUSE_S", 0)))', imports="import os, time")
-    made.environment = {**made.environment, "PAUSE_S": "0.002"}  # so that there is always something to do
+    made.environment = {**made.environment, "PAUSE_S": "0.005"}  # so that there is always something to do
     made.publish(800)
     workers = {"1": made.worker("1")}
     made.until(lambda: made.outputs()["outcomes"])
