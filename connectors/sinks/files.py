@@ -139,9 +139,12 @@ def anchor(folder: Path, schema: pa.Schema) -> pa.Schema:
         merged = pa.schema(columns.items())
         if not path.exists() or merged != known:
             temporary = _temporary(path)
-            pq.write_table(merged.empty_table(), temporary)
-            _sync(temporary)
-            rename_into(path, temporary)
+            try:
+                pq.write_table(merged.empty_table(), temporary)
+                _sync(temporary)
+                rename_into(path, temporary)
+            finally:
+                temporary.unlink(missing_ok=True)
     return merged
 
 

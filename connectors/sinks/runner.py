@@ -213,6 +213,7 @@ class _Loop:
                 at.offset = self._positions.next_offsets[at.topic, at.partition] = self._sink.open(part, committed)
                 starts.append(at)
             consumer.assign(starts)
+            consumer.resume(starts)  # librdkafka remembers what was paused in the assignment before
         self._blocked = False
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:

@@ -57,6 +57,16 @@ def kit(broker: str, fresh_name: str) -> Iterator[KafkaKit]:
 
 @pytest.mark.broker
 class TestKafkaLog(LogContract):
+    def test_a_fenced_worker_leaves_in_peace_with_its_transaction_open(self, kit: KafkaKit):
+        topic, zombie, successor = kit.topic(1), kit.log("same"), kit.log("same")
+        joined(zombie, topic)
+        zombie.begin()
+        zombie.produce(topic, 0, None, b"late", 1)
+        successor.subscribe([topic], Listener(successor, [topic]))
+        with pytest.raises(Fenced):
+            zombie.send_offsets({(topic, 0): 1})
+        zombie.close()
+
     def test_the_end_waits_for_an_open_transaction(self, kit: KafkaKit):
         topic, writer, reader = kit.topic(1), kit.log("writer"), kit.log("reader")
         joined(writer, topic)

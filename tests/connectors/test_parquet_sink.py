@@ -120,15 +120,22 @@ def test_rows_that_kafka_has_forgotten_stay(tmp_path):
 def test_a_full_disk_loses_nothing_and_shows_nothing_partial(tmp_path, monkeypatch):
     sink, todo = restarted(tmp_path, INPUT, raw(0, 12), None)
     sink.write(INPUT, todo)
+    write_table = pq.write_table
 
-    def no_space(*_args, **_kwargs):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    for rows_that_fit in (-1, 0):  # first not even the table of no rows, which tells the columns
 
-    with monkeypatch.context() as full:
-        full.setattr(files.pq, "write_table", no_space)
-        with pytest.raises(OSError, match="No space"):
-            sink.flush(INPUT)
-    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name not in {"layout.json", ".lock"}]
+        def no_space(rows, path, fit=rows_that_fit, **kwargs):
+            if rows.num_rows <= fit:
+                return write_table(rows, path, **kwargs)
+            path.write_bytes(b"PAR1 and no more")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as full:
+            full.setattr(files.pq, "write_table", no_space)
+            with pytest.raises(OSError, match="No space"):
+                sink.flush(INPUT)
+        there = {p.name for p in tmp_path.rglob("*") if p.is_file()}
+        assert there <= {"layout.json", ".lock", files.ANCHOR}, "nothing partial"
     assert sink.flush(INPUT).rows == 12
     assert offsets(tmp_path) == list(range(12))
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import duckdb
 import msgspec
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from tenacity import retry, stop_after_delay, wait_fixed
 
+from connectors.sinks import parquet
 from connectors.sinks.parquet import ParquetSink
 from connectors.sinks.runner import run_sink
 from streams.errors import Declined
@@ -63,7 +64,8 @@ def produce(broker, topic, count, *, start=0, aborted=()):
 
 
 def sink(broker, topic, root, counts=None, *, once=True, stop=lambda: False, **settings):
-    config, tables = {"bootstrap.servers": broker, "session.timeout.ms": 3_000}, {topic: "features"}
+    config = {"bootstrap.servers": broker, "session.timeout.ms": 3_000, "heartbeat.interval.ms": 300}
+    tables = {topic: "features"}
     settings = {"flush_s": 0.1, "bucket_offsets": BUCKET, **settings}
     run_sink(
         config, f"sink-{topic}", tables, "binary", root, telemetry=counts or Counts(), stop=stop, once=once, **settings
@@ -152,23 +154,57 @@ def test_stop_flushes_what_it_has(broker, topic, tmp_path, monkeypatch):
 
 def test_a_full_disk_pauses_and_resumes(broker, topic, tmp_path, monkeypatch):
     produce(broker, topic, 1_000)
-    root, counts, full = tmp_path / "parquet", Counts(), [3]
+    root, counts, full, read_while_full = tmp_path / "parquet", Counts(), [3], Counter()
 
     import pyarrow.parquet as pq
 
-    write_table = pq.write_table
+    write, write_table = ParquetSink.write, pq.write_table
 
     def no_space(table, *args, **kwargs):
         if table.num_rows and full[0]:
             full[0] -= 1
+            if full[0] == 2:
+                produce(broker, topic, 400, start=1_000)  # which comes while the disk is full
             raise OSError(28, "No space left on device")
         return write_table(table, *args, **kwargs)
 
+    def watched(self, part, records):
+        read_while_full["n"] += len(records) * bool(counts.gauges.get("sink_blocked"))
+        write(self, part, records)
+
     monkeypatch.setattr("connectors.sinks.files.pq.write_table", no_space)
+    monkeypatch.setattr(ParquetSink, "write", watched)
     sink(broker, topic, root, counts)
     assert counts.counts["sink_write_failures"] == 3
+    assert read_while_full["n"] == 0, "nothing is read while it is full"
     assert counts.gauges["sink_blocked"] == 0
-    assert events(root) == expected(1_000)
+    assert events(root) == expected(1_400)
+
+
+def test_a_rebalance_while_the_disk_is_full_stops_no_partition_for_good(broker, topic, tmp_path, monkeypatch):
+    produce(broker, topic, 400)
+    root, counts, write_bucket = tmp_path / "parquet", Counts(), parquet.write_bucket
+    other = Consumer({"bootstrap.servers": broker, "group.id": f"sink-{topic}"})
+    seen = []  # in this order: blocked, rebalanced
+
+    def no_space(*args):
+        if len(seen) < 2:
+            raise OSError(28, "No space left on device")
+        return write_bucket(*args)
+
+    def stop() -> bool:  # called each round
+        if not seen and counts.gauges.get("sink_blocked"):
+            seen.append("blocked")
+            other.subscribe([topic])
+        elif len(seen) == 1:
+            other.poll(0.1)
+            if other.assignment():
+                other.close()
+                seen.append("rebalanced")
+        return len(seen) == 2 and events(root) == expected(400)
+
+    monkeypatch.setattr(parquet, "write_bucket", no_space)
+    sink(broker, topic, root, counts, once=False, stop=stop)
 
 
 def test_a_topic_made_anew_stops_the_sink(broker, topic, tmp_path):

@@ -2,7 +2,8 @@
 
 ``RIVERRUN_TEST_DIE`` is "WHEN OPERATION COUNT [ACTION]": "after commit 3" is kill -9 after the third commit,
 "before commit 3 stop" is SIGSTOP there. Operations are those of the log, "step", and those of the checkpoint store.
-The other variables that ``main`` looks at set deadlines and limits.
+``RIVERRUN_TEST_PLANT`` takes a protection out (plants.py). The other variables that ``main`` looks at set deadlines and
+limits.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import streams.observe
 from connectors.blobs import FolderBlobStore
 from connectors.kafka_log import KafkaLog
 from streams.task import Task
+from tests.faults.plants import PLANTS
 
 OWNERS: dict[str, Any] = {"step": Task, "put": FolderBlobStore, "fsync": os, "replace": os}
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
@@ -52,6 +54,8 @@ def main() -> None:
     """The command line, with what the test wants of this process."""
     if os.environ.get("RIVERRUN_TEST_DIE"):
         arm(*os.environ["RIVERRUN_TEST_DIE"].split())
+    if os.environ.get("RIVERRUN_TEST_SESSION_TIMEOUT_MS"):
+        connectors.kafka_log._CONSUMER["session.timeout.ms"] = int(os.environ["RIVERRUN_TEST_SESSION_TIMEOUT_MS"])
     if os.environ.get("RIVERRUN_TEST_TRANSACTION_TIMEOUT_MS"):
         connectors.kafka_log._PRODUCER["transaction.timeout.ms"] = int(
             os.environ["RIVERRUN_TEST_TRANSACTION_TIMEOUT_MS"]
@@ -62,4 +66,6 @@ def main() -> None:
     if os.environ.get("RIVERRUN_TEST_FILE_BYTES_MAX"):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write beyond the limit is an error, as a full disk is
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ["RIVERRUN_TEST_FILE_BYTES_MAX"]),) * 2)
+    if os.environ.get("RIVERRUN_TEST_PLANT"):
+        PLANTS[os.environ["RIVERRUN_TEST_PLANT"]]()
     infra.cli.main()

@@ -24,9 +24,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Worker:
-    """The running process, with the methods of ``subprocess.Popen`` that tests use."""
+    """The running process, with the methods of ``subprocess.Popen`` that tests use. Waits end after ``patience_s``."""
 
-    def __init__(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, arguments: Sequence[str], env: Mapping[str, str], log: Path, patience_s: float) -> None:
+        self._patience_s = patience_s
         log.touch(0o600)
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(_IMPORTED)
@@ -51,6 +52,7 @@ class Worker:
 
     def wait(self, timeout: float) -> int:
         """Its exit code, once it has one."""
+        timeout = min(timeout, self._patience_s)
         self._process.join(timeout)
         if (code := self.poll()) is None:
             raise subprocess.TimeoutExpired("worker", timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -97,7 +98,11 @@ pipeline = Pipeline(
 
 @dataclass
 class Real:
-    """One test's pipeline. ``options`` are lines of its declaration, ``effect`` a line of its feature function."""
+    """One test's pipeline. ``options`` are lines of its declaration, ``effect`` a line of its feature function.
+
+    ``environment`` is that of all its workers: what dying_worker.py looks at. ``patience_s`` bounds every wait, for
+    tests that are meant to fail.
+    """
 
     servers: str
     home: Path
@@ -106,6 +111,8 @@ class Real:
     partitions: int = 1
     effect: str = ""
     imports: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    patience_s: float = math.inf
     running: list[Worker] = field(default_factory=list)
     tended: dict[str, Worker] = field(default_factory=dict)
     sent: int = 0
@@ -201,11 +208,24 @@ class Real:
             "RIVERRUN_HOME": str(home or self.home),
             "RIVERRUN_BOOTSTRAP_SERVERS": self.servers,
             "RIVERRUN_TEST_DIE": die,
+            **self.environment,
             **more,
         }
-        started = Worker(["worker", str(self.file), "--id", worker_id, *arguments], environment, self.log(worker_id))
+        command = ["worker", str(self.file), "--id", worker_id, *arguments]
+        started = Worker(command, environment, self.log(worker_id), self.patience_s)
         self.running.append(started)
         return started
+
+    def refused(self, *texts: str, task: int = 0) -> None:
+        """Start worker 1: it ends by itself instead of bringing this task back, and says these."""
+        worker, back = self.worker(), f"task {task} is back"
+        before = self.log().read_text().count(back)
+        self.until(lambda: worker.poll() is not None or self.log().read_text().count(back) > before)
+        log = self.log().read_text()
+        assert log.count(back) == before, "it has gone on"
+        assert worker.poll() == 2
+        for text in texts:
+            assert text in log, log[-2_000:]
 
     def log(self, worker_id: str = "1") -> Path:
         return self.home / f"worker-{worker_id}.log"
@@ -215,8 +235,12 @@ class Real:
         return lag(self.pipeline, self.settings, self.pipeline.group)
 
     def until_done(self, deadline_s: float = 90.0) -> None:
-        """Wait until all but the closing records is processed."""
-        self.until(self.processed, deadline_s)
+        """Wait until all but the closing records is processed, or nobody is left to do so."""
+        self.until(lambda: self.processed() or self._deserted(), deadline_s)
+        assert self.processed(), f"every worker has ended; {self._logs()}"
+
+    def _deserted(self) -> bool:
+        return not self.tended and all(worker.poll() is not None for worker in self.running)
 
     def processed(self) -> bool:
         """Whether the journals cover all committed inputs but the closing records and what lies behind them."""
@@ -231,6 +255,7 @@ class Real:
 
     def until(self, condition: Callable[[], Any], deadline_s: float = 60.0) -> None:
         """Wait on a condition."""
+        deadline_s = min(deadline_s, self.patience_s)
         again = retry_if_result(lambda result: not result)
 
         def tended() -> Any:
@@ -240,13 +265,16 @@ class Real:
         try:
             Retrying(stop=stop_after_delay(deadline_s), wait=wait_fixed(0.1), retry=again)(tended)
         except RetryError:
-            logs = "\n".join(f"--- {path.name}\n{path.read_text()[-3_000:]}" for path in self.home.glob("worker-*.log"))
-            raise AssertionError(f"not within {deadline_s:.0f} s; lag {self.lag()}; {logs}") from None
+            raise AssertionError(f"not within {deadline_s:.0f} s; lag {self.lag()}; {self._logs()}") from None
+
+    def _logs(self) -> str:
+        return "\n".join(f"--- {path.name}\n{path.read_text()[-3_000:]}" for path in self.home.glob("worker-*.log"))
 
     def _tend(self) -> None:
-        """Start the workers anew that a supervisor would, after they ended by themselves."""
+        """Start the workers anew that ended themselves as their client hung (librdkafka#5456). No error may end one."""
         for worker_id, worker in list(self.tended.items()):
             if worker.poll() is not None:
+                assert worker.poll() == 1, f"worker {worker_id} did not wait; {self._logs()}"
                 self.tended[worker_id] = self.worker(worker_id)
 
     def records(self, topic: str, partition: int = 0) -> list[Record]:
@@ -293,8 +321,8 @@ class Real:
             outputs = self.outputs(partition)
             assert sum(map(len, rows.values())) > 50, "there was something to lose"
             for name in OUTPUTS:
-                assert outputs[name] == rows[name], f"{name}[{partition}]"
-            assert self.digest(partition) == digest
+                assert outputs[name] == rows[name], f"{name}[{partition}] are not those of an undisturbed run"
+            assert self.digest(partition) == digest, f"the state of task {partition} is not that of an undisturbed run"
 
     def stop(self) -> None:
         """Every worker that a test started ends, those that were stopped by a signal too."""
@@ -302,7 +330,7 @@ class Real:
             if each.poll() is None:
                 each.send_signal(signal.SIGCONT)
         for each in self.running:
-            each.stop(20)
+            each.stop(min(20, self.patience_s))
         self.committed.close()
 
 

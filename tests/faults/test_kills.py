@@ -50,7 +50,8 @@ def test_a_checkpoint_that_was_being_written_is_an_orphan_and_is_collected(
     assert orphans, "half-written, or whole and named by no journal record"
     made.worker()
     made.until_done()
-    assert not orphans & {path.name for path in folder.iterdir()}
+    assert "falls back" not in made.log().read_text(), "what the journal names is whole"
+    assert not orphans & {path.name for path in folder.iterdir()}, "orphans are collected"
     made.check()
 
 

@@ -1,0 +1,339 @@
+"""One protection taken out of a worker each, so that its test is seen to fail. A test that cannot fail proves nothing.
+
+``RIVERRUN_TEST_PLANT`` names the plant of a worker; it patches production's classes for as long as the process lives.
+The docstrings say what is missing then. Which test notices: test_plants.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+from confluent_kafka import Consumer, Producer
+
+import connectors.kafka_log
+import connectors.kafka_reader
+import infra.roles
+import streams.outputs
+import streams.recovery
+import streams.task
+from connectors.attempts import FolderAttempts
+from connectors.blobs import FolderBlobStore
+from connectors.kafka_log import KafkaLog
+from streams import checkpoint
+from streams.batch import Batch, merge
+from streams.checkpointer import Checkpointer
+from streams.journal import JournalRecord
+from streams.observe import Watch
+from streams.ports import BlobStore, Log
+from streams.recovery import Recovered
+from streams.task import Task
+from streams.task_run import TaskRun
+from streams.worker import Work, Worker
+
+Plant = Callable[[], None]
+PLANTS: dict[str, Plant] = {}
+"""By name; the docstring says what is missing."""
+
+_commit, _produce, _send_offsets = KafkaLog.commit, KafkaLog.produce, KafkaLog.send_offsets  # those that kill nobody
+
+
+def _plant(plant: Plant) -> Plant:
+    PLANTS[plant.__name__.replace("_", "-")] = plant
+    return plant
+
+
+class Never(Exception):
+    """In place of an error that is then not caught: nobody raises it."""
+
+
+def _nothing(*_args: object, **_kwargs: object) -> None:
+    """In place of what is not done any more."""
+
+
+# Transactions
+
+
+@_plant
+def outputs_after_the_commit() -> None:
+    """The outputs are not in the transaction of their journal record and offsets, but in one after it."""
+    commit, waiting = KafkaLog.commit, list[tuple[Any, ...]]()
+
+    def put_off(self: KafkaLog, topic: str, *row: Any) -> None:
+        if topic.endswith(".journal"):
+            _produce(self, topic, *row)
+        else:
+            waiting.append((topic, *row))
+
+    def commit_twice(self: KafkaLog) -> None:
+        commit(self)
+        if waiting:
+            self.begin()
+            while waiting:
+                _produce(self, *waiting.pop(0))
+            _commit(self)
+
+    KafkaLog.produce, KafkaLog.commit = put_off, commit_twice  # type: ignore[method-assign]
+
+
+@_plant
+def outputs_beside_the_transaction() -> None:
+    """The outputs are in no transaction."""
+    producers: dict[KafkaLog, Producer] = {}
+
+    def at_once(self: KafkaLog, topic: str, partition: int, key: bytes | None, value: bytes, timestamp_ms: int) -> None:
+        if topic.endswith(".journal"):
+            _produce(self, topic, partition, key, value, timestamp_ms)
+            return
+        producer = producers.setdefault(self, Producer(_addresses(self)))
+        producer.produce(topic, value, key, partition, timestamp=timestamp_ms)
+        producer.flush()
+
+    KafkaLog.produce = at_once  # type: ignore[method-assign]
+
+
+@_plant
+def offsets_beside_the_transaction() -> None:
+    """The group's offsets are committed at once, as a consumer does by itself."""
+
+    def at_once(self: KafkaLog, next_offsets: Mapping[tuple[str, int], int]) -> None:
+        offsets = [connectors.kafka_log.TopicPartition(*at, offset) for at, offset in next_offsets.items()]
+        self._consumer.commit(offsets=offsets, asynchronous=False)
+
+    KafkaLog.send_offsets = at_once  # type: ignore[method-assign]
+
+
+@_plant
+def state_not_replayed() -> None:
+    """What was committed since the checkpoint is not learned again: the state is older than the offsets."""
+    streams.recovery._replay = _nothing
+
+
+@_plant
+def replay_puts_out_again() -> None:
+    """What a replay puts out is not discarded."""
+    replay, step = streams.recovery._replay, Task.step
+
+    def put_out(task: Task, record: JournalRecord, log: Log, where: str) -> None:
+        log.begin()
+
+        def stepped(self: Task, batch: Batch) -> Any:
+            made = step(self, batch)
+            for name, *row in made.outputs:
+                log.produce(task.pipeline.topic(name), task.partition, *row)
+            return made
+
+        Task.step = stepped  # type: ignore[method-assign]
+        try:
+            replay(task, record, log, where)
+        finally:
+            Task.step = step  # type: ignore[method-assign]
+        log.commit()
+
+    streams.recovery._replay = put_out
+
+
+@_plant
+def group_not_asked() -> None:
+    """The offsets go without the group's generation: a worker that lost its tasks is not noticed."""
+
+    def without(self: KafkaLog, next_offsets: Mapping[tuple[str, int], int]) -> None:
+        stranger = Consumer({**_addresses(self), "group.id": self._consumer_config["group.id"]})
+        consumer, self._consumer = (
+            self._consumer,
+            SimpleNamespace(consumer_group_metadata=stranger.consumer_group_metadata),
+        )
+        try:
+            _send_offsets(self, next_offsets)
+        finally:
+            self._consumer = consumer
+            stranger.close()
+
+    KafkaLog.send_offsets = without  # type: ignore[method-assign]
+
+
+@_plant
+def transactions_without_a_timeout() -> None:
+    """A transaction of a worker that is gone stays open for a quarter of an hour."""
+    connectors.kafka_log._PRODUCER["transaction.timeout.ms"] = 900_000
+
+
+@_plant
+def learning_in_the_transaction() -> None:
+    """The transaction is begun, and its offsets sent, before the batch is learned."""
+    step, begin = Worker._step, KafkaLog.begin
+
+    def begin_first(self: Worker, run: TaskRun, batch: Batch) -> Work:
+        ends = {(topic, run.task.partition): end for topic, (_, end) in zip(run.topics, batch.ranges, strict=True)}
+        self._log.begin()
+        self._log.send_offsets(ends)
+        return step(self, run, batch)
+
+    def begin_once(self: KafkaLog) -> None:
+        if not self._open:
+            begin(self)
+
+    Worker._step, KafkaLog.begin = begin_first, begin_once  # type: ignore[method-assign]
+
+
+@_plant
+def broker_not_waited_for() -> None:
+    """A call that does not reach the broker is not repeated, and ends the worker."""
+    retrying = connectors.kafka_reader.retrying
+    connectors.kafka_reader.retrying = lambda deadline_s: retrying(0)
+    infra.roles.BrokerUnreachable = infra.roles.OutcomeUnknown = Never  # type: ignore[assignment,misc]
+
+
+# Who does the work
+
+
+@_plant
+def revoked_tasks_kept() -> None:
+    """A worker goes on with tasks that the group took away, and as it left them when it gets them back."""
+    start = Worker._start
+
+    def kept(self: Worker, recovered: Recovered, topic_ids: dict[str, str]) -> TaskRun:
+        return self.runs.get(recovered.task.partition) or start(self, recovered, topic_ids)
+
+    Worker.revoked, Worker._start = _nothing, kept  # type: ignore[assignment,method-assign]
+
+
+@_plant
+def started_twice() -> None:
+    """Nobody looks whether this worker runs already."""
+    infra.roles.only_one = lambda *_: nullcontext()
+
+
+@_plant
+def a_name_of_its_own() -> None:
+    """Each process has its own transactional id and place in the group, whatever its ``--id``."""
+
+    class Log(KafkaLog):
+        def __init__(self, config: dict[str, Any], group: str, transactional_id: str, instance_id: str | None) -> None:
+            super().__init__(config, group, f"{transactional_id}-{os.getpid()}", f"{instance_id}-{os.getpid()}")
+
+    infra.roles.KafkaLog = Log  # type: ignore[misc]
+
+
+# Inputs
+
+
+@_plant
+def uncommitted_records_read() -> None:
+    """isolation.level=read_uncommitted."""
+    connectors.kafka_log._CONSUMER_FIXED["isolation.level"] = "read_uncommitted"
+
+
+@_plant
+def blocked_inputs_not_watched() -> None:
+    """Nobody looks whether an open transaction holds an input back."""
+    Watch._blocked = _nothing  # type: ignore[assignment]
+
+
+@_plant
+def no_limit_of_size() -> None:
+    """Records of any size are looked into, and repeated in rejects."""
+    streams.task.RECORD_BYTES_MAX = streams.outputs.RECORD_BYTES_MAX = 10**9
+
+
+@_plant
+def no_limit_of_outputs() -> None:
+    """Features and predictions of any size are put out."""
+    streams.task.PREDICTION_BYTES_MAX = 10**9
+
+
+@_plant
+def partitions_not_counted() -> None:
+    """Tasks beyond the declared ones are taken on."""
+    assigned = Worker.assigned
+
+    def of_any_count(self: Worker, partitions: list[int]) -> None:
+        object.__setattr__(self.pipeline, "partitions", max(partitions) + 1)
+        assigned(self, partitions)
+
+    Worker.assigned = of_any_count  # type: ignore[method-assign]
+
+
+@_plant
+def topic_ids_not_compared() -> None:
+    """A topic is known by its name alone."""
+    streams.recovery._refuse_other_topics = _nothing
+
+
+@_plant
+def lost_records_not_noticed() -> None:
+    """A position that is gone is reset, and what is replayed is not compared with what was committed."""
+    connectors.kafka_log._CONSUMER_FIXED["auto.offset.reset"] = "earliest"
+
+    def unchecked(task: Task, record: JournalRecord, log: Log, _where: str) -> None:
+        inputs = [(topic, *record.ranges[topic]) for topic in (stream.topic for stream in task.pipeline.inputs)]
+        records = [log.read(topic, task.partition, *ends) for topic, *ends in inputs]
+        task.step(merge([(first, end) for _, first, end in inputs], records))
+
+    streams.recovery._replay = unchecked
+
+
+@_plant
+def changed_code_not_refused() -> None:
+    """Batches are replayed by any code."""
+    streams.recovery._refuse_changed_code = _nothing
+
+
+@_plant
+def attempts_forgotten() -> None:
+    """What was begun before the process died is not remembered."""
+    FolderAttempts.load = _nothing  # type: ignore[assignment]
+
+
+# Checkpoints
+
+
+@_plant
+def pointer_before_the_blob() -> None:
+    """The journal names a checkpoint before it is in the store."""
+    put, waiting = FolderBlobStore.put, list[tuple[str, bytes]]()
+
+    def late(self: FolderBlobStore, name: str, blob: bytes) -> None:
+        waiting.append((name, blob))
+        if len(waiting) > 1:
+            put(self, *waiting.pop(0))
+
+    FolderBlobStore.put = late  # type: ignore[method-assign]
+
+
+@_plant
+def orphans_left() -> None:
+    """Blobs that nothing names are not deleted."""
+    Checkpointer._collect = _nothing  # type: ignore[assignment]
+
+
+@_plant
+def span_without_limit() -> None:
+    """A task does not wait for its checkpoint, however much there would be to replay."""
+    Checkpointer.full = property(lambda _: False)  # type: ignore[assignment]
+
+
+@_plant
+def blobs_not_verified() -> None:
+    """A checkpoint is unpickled whatever its name and signature say."""
+
+    def trusting(store: BlobStore, name: str, _key: bytes) -> Any:
+        _, _, payload = store.get(name).partition(checkpoint.MAGIC)
+        size, packed = payload[32:40], payload[40:]
+        return checkpoint.thaw(pa.decompress(packed, int.from_bytes(size, "big"), codec="zstd"))
+
+    checkpoint.load = trusting
+
+
+@_plant
+def no_checkpoint_before() -> None:
+    """A checkpoint that does not load ends the worker."""
+    streams.recovery.CheckpointCorrupt = streams.recovery.StoreUnavailable = Never  # type: ignore[assignment,misc]
+
+
+def _addresses(log: KafkaLog) -> dict[str, Any]:
+    return {"bootstrap.servers": log._consumer_config["bootstrap.servers"]}
