@@ -14,6 +14,8 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 import connectors.kafka_log
 import infra.cli
 import streams.observe
@@ -67,5 +69,5 @@ def main() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write beyond the limit is an error, as a full disk is
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ["RIVERRUN_TEST_FILE_BYTES_MAX"]),) * 2)
     if os.environ.get("RIVERRUN_TEST_PLANT"):
-        PLANTS[os.environ["RIVERRUN_TEST_PLANT"]]()
+        PLANTS[os.environ["RIVERRUN_TEST_PLANT"]](pytest.MonkeyPatch())
     infra.cli.main()

@@ -1,6 +1,6 @@
 """One protection taken out of a worker each, so that its test is seen to fail. A test that cannot fail proves nothing.
 
-``RIVERRUN_TEST_PLANT`` names the plant of a worker; it patches production's classes for as long as the process lives.
+``RIVERRUN_TEST_PLANT`` names the plant of a worker; it patches production's code for as long as the process lives.
 The docstrings say what is missing then. Which test notices: test_plants.py.
 """
 
@@ -13,29 +13,25 @@ from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
-from confluent_kafka import Consumer, Producer
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
 
-import connectors.kafka_log
-import connectors.kafka_reader
-import infra.roles
-import streams.outputs
-import streams.recovery
-import streams.task
 from connectors.attempts import FolderAttempts
 from connectors.blobs import FolderBlobStore
-from connectors.kafka_log import KafkaLog
+from connectors.kafka_log import _CONSUMER_FIXED, _PRODUCER, KafkaLog
+from connectors.kafka_reader import retrying
 from streams import checkpoint
 from streams.batch import Batch, merge
 from streams.checkpointer import Checkpointer
 from streams.journal import JournalRecord
 from streams.observe import Watch
 from streams.ports import BlobStore, Log
-from streams.recovery import Recovered
-from streams.task import Task
+from streams.recovery import Recovered, _replay
+from streams.task import Step, Task
 from streams.task_run import TaskRun
 from streams.worker import Work, Worker
 
-Plant = Callable[[], None]
+Plant = Callable[[pytest.MonkeyPatch], None]
 PLANTS: dict[str, Plant] = {}
 """By name; the docstring says what is missing."""
 
@@ -59,7 +55,7 @@ def _nothing(*_args: object, **_kwargs: object) -> None:
 
 
 @_plant
-def outputs_after_the_commit() -> None:
+def outputs_after_the_commit(patch: pytest.MonkeyPatch) -> None:
     """The outputs are not in the transaction of their journal record and offsets, but in one after it."""
     commit, waiting = KafkaLog.commit, list[tuple[Any, ...]]()
 
@@ -77,11 +73,12 @@ def outputs_after_the_commit() -> None:
                 _produce(self, *waiting.pop(0))
             _commit(self)
 
-    KafkaLog.produce, KafkaLog.commit = put_off, commit_twice  # type: ignore[method-assign]
+    patch.setattr(KafkaLog, "produce", put_off)
+    patch.setattr(KafkaLog, "commit", commit_twice)
 
 
 @_plant
-def outputs_beside_the_transaction() -> None:
+def outputs_beside_the_transaction(patch: pytest.MonkeyPatch) -> None:
     """The outputs are in no transaction."""
     producers: dict[KafkaLog, Producer] = {}
 
@@ -93,52 +90,50 @@ def outputs_beside_the_transaction() -> None:
         producer.produce(topic, value, key, partition, timestamp=timestamp_ms)
         producer.flush()
 
-    KafkaLog.produce = at_once  # type: ignore[method-assign]
+    patch.setattr(KafkaLog, "produce", at_once)
 
 
 @_plant
-def offsets_beside_the_transaction() -> None:
+def offsets_beside_the_transaction(patch: pytest.MonkeyPatch) -> None:
     """The group's offsets are committed at once, as a consumer does by itself."""
 
     def at_once(self: KafkaLog, next_offsets: Mapping[tuple[str, int], int]) -> None:
-        offsets = [connectors.kafka_log.TopicPartition(*at, offset) for at, offset in next_offsets.items()]
+        offsets = [TopicPartition(*at, offset) for at, offset in next_offsets.items()]
         self._consumer.commit(offsets=offsets, asynchronous=False)
 
-    KafkaLog.send_offsets = at_once  # type: ignore[method-assign]
+    patch.setattr(KafkaLog, "send_offsets", at_once)
 
 
 @_plant
-def state_not_replayed() -> None:
+def state_not_replayed(patch: pytest.MonkeyPatch) -> None:
     """What was committed since the checkpoint is not learned again: the state is older than the offsets."""
-    streams.recovery._replay = _nothing
+    patch.setattr("streams.recovery._replay", _nothing)
 
 
 @_plant
-def replay_puts_out_again() -> None:
+def replay_puts_out_again(patch: pytest.MonkeyPatch) -> None:
     """What a replay puts out is not discarded."""
-    replay, step = streams.recovery._replay, Task.step
+    step = Task.step
 
     def put_out(task: Task, record: JournalRecord, log: Log, where: str) -> None:
         log.begin()
 
-        def stepped(self: Task, batch: Batch) -> Any:
+        def stepped(self: Task, batch: Batch) -> Step:
             made = step(self, batch)
-            for name, *row in made.outputs:
-                log.produce(task.pipeline.topic(name), task.partition, *row)
+            for name, key, value, timestamp_ms in made.outputs:
+                log.produce(task.pipeline.topic(name), task.partition, key, value, timestamp_ms)
             return made
 
-        Task.step = stepped  # type: ignore[method-assign]
-        try:
-            replay(task, record, log, where)
-        finally:
-            Task.step = step  # type: ignore[method-assign]
+        with patch.context() as meanwhile:
+            meanwhile.setattr(Task, "step", stepped)
+            _replay(task, record, log, where)
         log.commit()
 
-    streams.recovery._replay = put_out
+    patch.setattr("streams.recovery._replay", put_out)
 
 
 @_plant
-def group_not_asked() -> None:
+def group_not_asked(patch: pytest.MonkeyPatch) -> None:
     """The offsets go without the group's generation: a worker that lost its tasks is not noticed."""
 
     def without(self: KafkaLog, next_offsets: Mapping[tuple[str, int], int]) -> None:
@@ -153,17 +148,17 @@ def group_not_asked() -> None:
             self._consumer = consumer
             stranger.close()
 
-    KafkaLog.send_offsets = without  # type: ignore[method-assign]
+    patch.setattr(KafkaLog, "send_offsets", without)
 
 
 @_plant
-def transactions_without_a_timeout() -> None:
+def transactions_without_a_timeout(patch: pytest.MonkeyPatch) -> None:
     """A transaction of a worker that is gone stays open for a quarter of an hour."""
-    connectors.kafka_log._PRODUCER["transaction.timeout.ms"] = 900_000
+    patch.setitem(_PRODUCER, "transaction.timeout.ms", 900_000)
 
 
 @_plant
-def learning_in_the_transaction() -> None:
+def learning_in_the_transaction(patch: pytest.MonkeyPatch) -> None:
     """The transaction is begun, and its offsets sent, before the batch is learned."""
     step, begin = Worker._step, KafkaLog.begin
 
@@ -177,77 +172,80 @@ def learning_in_the_transaction() -> None:
         if not self._open:
             begin(self)
 
-    Worker._step, KafkaLog.begin = begin_first, begin_once  # type: ignore[method-assign]
+    patch.setattr(Worker, "_step", begin_first)
+    patch.setattr(KafkaLog, "begin", begin_once)
 
 
 @_plant
-def broker_not_waited_for() -> None:
+def broker_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """A call that does not reach the broker is not repeated, and ends the worker."""
-    retrying = connectors.kafka_reader.retrying
-    connectors.kafka_reader.retrying = lambda deadline_s: retrying(0)
-    infra.roles.BrokerUnreachable = infra.roles.OutcomeUnknown = Never  # type: ignore[assignment,misc]
+    patch.setattr("connectors.kafka_reader.retrying", lambda _: retrying(0))
+    patch.setattr("infra.roles.BrokerUnreachable", Never)
+    patch.setattr("infra.roles.OutcomeUnknown", Never)
 
 
 # Who does the work
 
 
 @_plant
-def revoked_tasks_kept() -> None:
+def revoked_tasks_kept(patch: pytest.MonkeyPatch) -> None:
     """A worker goes on with tasks that the group took away, and as it left them when it gets them back."""
     start = Worker._start
 
     def kept(self: Worker, recovered: Recovered, topic_ids: dict[str, str]) -> TaskRun:
         return self.runs.get(recovered.task.partition) or start(self, recovered, topic_ids)
 
-    Worker.revoked, Worker._start = _nothing, kept  # type: ignore[assignment,method-assign]
+    patch.setattr(Worker, "revoked", _nothing)
+    patch.setattr(Worker, "_start", kept)
 
 
 @_plant
-def started_twice() -> None:
+def started_twice(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks whether this worker runs already."""
-    infra.roles.only_one = lambda *_: nullcontext()
+    patch.setattr("infra.roles.only_one", lambda *_: nullcontext())
 
 
 @_plant
-def a_name_of_its_own() -> None:
+def a_name_of_its_own(patch: pytest.MonkeyPatch) -> None:
     """Each process has its own transactional id and place in the group, whatever its ``--id``."""
 
-    class Log(KafkaLog):
+    class OwnLog(KafkaLog):
         def __init__(self, config: dict[str, Any], group: str, transactional_id: str, instance_id: str | None) -> None:
             super().__init__(config, group, f"{transactional_id}-{os.getpid()}", f"{instance_id}-{os.getpid()}")
 
-    infra.roles.KafkaLog = Log  # type: ignore[misc]
+    patch.setattr("infra.roles.KafkaLog", OwnLog)
 
 
 # Inputs
 
 
 @_plant
-def uncommitted_records_read() -> None:
+def uncommitted_records_read(patch: pytest.MonkeyPatch) -> None:
     """isolation.level=read_uncommitted."""
-    connectors.kafka_log._CONSUMER_FIXED["isolation.level"] = "read_uncommitted"
+    patch.setitem(_CONSUMER_FIXED, "isolation.level", "read_uncommitted")
 
 
 @_plant
-def blocked_inputs_not_watched() -> None:
+def blocked_inputs_not_watched(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks whether an open transaction holds an input back."""
-    Watch._blocked = _nothing  # type: ignore[assignment]
+    patch.setattr(Watch, "_blocked", _nothing)
 
 
 @_plant
-def no_limit_of_size() -> None:
+def no_limit_of_size(patch: pytest.MonkeyPatch) -> None:
     """Records of any size are looked into, and repeated in rejects."""
-    streams.task.RECORD_BYTES_MAX = streams.outputs.RECORD_BYTES_MAX = 10**9
+    patch.setattr("streams.task.RECORD_BYTES_MAX", 10**9)
+    patch.setattr("streams.outputs.RECORD_BYTES_MAX", 10**9)
 
 
 @_plant
-def no_limit_of_outputs() -> None:
+def no_limit_of_outputs(patch: pytest.MonkeyPatch) -> None:
     """Features and predictions of any size are put out."""
-    streams.task.PREDICTION_BYTES_MAX = 10**9
+    patch.setattr("streams.task.PREDICTION_BYTES_MAX", 10**9)
 
 
 @_plant
-def partitions_not_counted() -> None:
+def partitions_not_counted(patch: pytest.MonkeyPatch) -> None:
     """Tasks beyond the declared ones are taken on."""
     assigned = Worker.assigned
 
@@ -255,45 +253,45 @@ def partitions_not_counted() -> None:
         object.__setattr__(self.pipeline, "partitions", max(partitions) + 1)
         assigned(self, partitions)
 
-    Worker.assigned = of_any_count  # type: ignore[method-assign]
+    patch.setattr(Worker, "assigned", of_any_count)
 
 
 @_plant
-def topic_ids_not_compared() -> None:
+def topic_ids_not_compared(patch: pytest.MonkeyPatch) -> None:
     """A topic is known by its name alone."""
-    streams.recovery._refuse_other_topics = _nothing
+    patch.setattr("streams.recovery._refuse_other_topics", _nothing)
 
 
 @_plant
-def lost_records_not_noticed() -> None:
+def lost_records_not_noticed(patch: pytest.MonkeyPatch) -> None:
     """A position that is gone is reset, and what is replayed is not compared with what was committed."""
-    connectors.kafka_log._CONSUMER_FIXED["auto.offset.reset"] = "earliest"
+    patch.setitem(_CONSUMER_FIXED, "auto.offset.reset", "earliest")
 
     def unchecked(task: Task, record: JournalRecord, log: Log, _where: str) -> None:
         inputs = [(topic, *record.ranges[topic]) for topic in (stream.topic for stream in task.pipeline.inputs)]
         records = [log.read(topic, task.partition, *ends) for topic, *ends in inputs]
         task.step(merge([(first, end) for _, first, end in inputs], records))
 
-    streams.recovery._replay = unchecked
+    patch.setattr("streams.recovery._replay", unchecked)
 
 
 @_plant
-def changed_code_not_refused() -> None:
+def changed_code_not_refused(patch: pytest.MonkeyPatch) -> None:
     """Batches are replayed by any code."""
-    streams.recovery._refuse_changed_code = _nothing
+    patch.setattr("streams.recovery._refuse_changed_code", _nothing)
 
 
 @_plant
-def attempts_forgotten() -> None:
+def attempts_forgotten(patch: pytest.MonkeyPatch) -> None:
     """What was begun before the process died is not remembered."""
-    FolderAttempts.load = _nothing  # type: ignore[assignment]
+    patch.setattr(FolderAttempts, "load", _nothing)
 
 
 # Checkpoints
 
 
 @_plant
-def pointer_before_the_blob() -> None:
+def pointer_before_the_blob(patch: pytest.MonkeyPatch) -> None:
     """The journal names a checkpoint before it is in the store."""
     put, waiting = FolderBlobStore.put, list[tuple[str, bytes]]()
 
@@ -302,23 +300,23 @@ def pointer_before_the_blob() -> None:
         if len(waiting) > 1:
             put(self, *waiting.pop(0))
 
-    FolderBlobStore.put = late  # type: ignore[method-assign]
+    patch.setattr(FolderBlobStore, "put", late)
 
 
 @_plant
-def orphans_left() -> None:
+def orphans_left(patch: pytest.MonkeyPatch) -> None:
     """Blobs that nothing names are not deleted."""
-    Checkpointer._collect = _nothing  # type: ignore[assignment]
+    patch.setattr(Checkpointer, "_collect", _nothing)
 
 
 @_plant
-def span_without_limit() -> None:
+def span_without_limit(patch: pytest.MonkeyPatch) -> None:
     """A task does not wait for its checkpoint, however much there would be to replay."""
-    Checkpointer.full = property(lambda _: False)  # type: ignore[assignment]
+    patch.setattr(Checkpointer, "full", False)
 
 
 @_plant
-def blobs_not_verified() -> None:
+def blobs_not_verified(patch: pytest.MonkeyPatch) -> None:
     """A checkpoint is unpickled whatever its name and signature say."""
 
     def trusting(store: BlobStore, name: str, _key: bytes) -> Any:
@@ -326,13 +324,13 @@ def blobs_not_verified() -> None:
         size, packed = payload[32:40], payload[40:]
         return checkpoint.thaw(pa.decompress(packed, int.from_bytes(size, "big"), codec="zstd"))
 
-    checkpoint.load = trusting
+    patch.setattr(checkpoint, "load", trusting)
 
 
 @_plant
-def no_checkpoint_before() -> None:
+def no_checkpoint_before(patch: pytest.MonkeyPatch) -> None:
     """A checkpoint that does not load ends the worker."""
-    streams.recovery.CheckpointCorrupt = streams.recovery.StoreUnavailable = Never  # type: ignore[assignment,misc]
+    patch.setattr("streams.recovery.CheckpointCorrupt", Never)
 
 
 def _addresses(log: KafkaLog) -> dict[str, Any]:

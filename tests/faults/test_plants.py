@@ -79,7 +79,7 @@ TABLE = [
         processes.test_workers_from_1_to_4_to_1_under_load_with_a_quick_restart_that_moves_nothing,
         r"journal record \d+ does not follow",
         patience_s=8.0,
-        session_ms=2_000,
+        session_ms=5_000,
     ),
     Breaks("uncommitted-records-read", inputs.test_aborted_records_and_bad_bytes_are_never_learned_from, OTHERS),
     Breaks(
