@@ -180,8 +180,8 @@ def learning_in_the_transaction(patch: pytest.MonkeyPatch) -> None:
 def broker_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """A call that does not reach the broker is not repeated, and ends the worker."""
     patch.setattr("connectors.kafka_reader.retrying", lambda _: retrying(0))
-    patch.setattr("infra.roles.BrokerUnreachable", Never)
-    patch.setattr("infra.roles.OutcomeUnknown", Never)
+    patch.setattr("infra.roles.worker.BrokerUnreachable", Never)
+    patch.setattr("infra.roles.worker.OutcomeUnknown", Never)
 
 
 # Who does the work
@@ -202,7 +202,7 @@ def revoked_tasks_kept(patch: pytest.MonkeyPatch) -> None:
 @_plant
 def started_twice(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks whether this worker runs already."""
-    patch.setattr("infra.roles.only_one", lambda *_: nullcontext())
+    patch.setattr("infra.roles.worker.only_one", lambda *_: nullcontext())
 
 
 @_plant
@@ -213,7 +213,7 @@ def a_name_of_its_own(patch: pytest.MonkeyPatch) -> None:
         def __init__(self, config: dict[str, Any], group: str, transactional_id: str, instance_id: str | None) -> None:
             super().__init__(config, group, f"{transactional_id}-{os.getpid()}", f"{instance_id}-{os.getpid()}")
 
-    patch.setattr("infra.roles.KafkaLog", OwnLog)
+    patch.setattr("infra.roles.worker.KafkaLog", OwnLog)
 
 
 # Inputs
