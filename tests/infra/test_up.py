@@ -100,12 +100,18 @@ def test_a_child_has_our_settings_and_variables_of_its_own(tmp_path: Path, broke
     up = Up(TRIPS, Settings(home=tmp_path, bootstrap_servers=broker))
     up.workers[0].env["RIVERRUN_BOOTSTRAP_SERVERS"] = "127.0.0.1:1"
     with up:
-        seen = {name: psutil.Process(pid).environ() for name, pid in pids(up).items()}
+        seen = {name: environment(pid) for name, pid in pids(up).items()}
     assert {name: each["RIVERRUN_BOOTSTRAP_SERVERS"] for name, each in seen.items()} == {
         "sink": broker,
         "worker-1": "127.0.0.1:1",
     }
     assert {each["RIVERRUN_HOME"] for each in seen.values()} == {str(tmp_path)}
+
+
+@retry(stop=stop_after_delay(10), wait=wait_fixed(0.01), retry=retry_if_result(lambda seen: not seen))
+def environment(pid: int) -> dict[str, str]:
+    """Of a child. It has none for a moment while it becomes its program."""
+    return psutil.Process(pid).environ()
 
 
 def pids(up: Up) -> dict[str, int]:

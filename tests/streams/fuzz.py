@@ -143,6 +143,7 @@ def _arriving(index: int) -> st.SearchStrategy[Arriving]:
         *[some(good) for _ in range(8)],
         *[some(_near(VALID[index])) for _ in range(3)],
         some(junk),
+        some(good.map(lambda text: text.replace(b': "', b': "\xff', 1))),
         some(nested),
         some(good, key=keys),
         some(good, at_ms=clocks),
