@@ -70,6 +70,12 @@ def views(root: Path, kind: Kind) -> list[View]:
         _reports(files["metrics"]),
         View("drift", "A detector saw the distribution change", files["drift"], _plain("task", *_DRIFT, *_OWN)),
         View(
+            "decisions",
+            "What people and rules decided on the models, and what each task made of it",
+            files["decisions"],
+            _plain("task", *_DECISION, *_OWN),
+        ),
+        View(
             "rejects",
             "Records that could not be used, whole",
             files["rejects"],
@@ -101,13 +107,19 @@ _WORDS = {
     "sequence": "number of the task's report, counted up by one",
     "window_start_time": "start of the period (UTC)",
     "window_end_time": "end of the period (UTC), not in it",
-    "time": "time of the record that tipped the detector (UTC)",
+    "time": "the task's time then: of the newest record (UTC)",
     "detector": "the drift detector",
     "watched": "the stream of values it watches",
     "value": "the value that tipped it",
-    "action": "what was done about it",
+    "action": "what was done, or was to be done",
+    "decision": "identity of the decision: the same in every task",
+    "by": "who decided",
+    "why": "why, in the words of who decided",
+    "decided_time": "when it was decided (UTC)",
+    "obeyed": "whether the task obeyed",
+    "number": "how many decisions the task had obeyed then",
     "timestamp_ms": "the record's timestamp, ms since the Unix epoch",
-    "reason": "why it was rejected, in one word",
+    "reason": "why it was rejected, in one word; why a decision was not obeyed",
     "field": "the part of the record at fault",
     "detail": "why it was rejected, in a sentence",
     "pending_labels": "events still waiting for their label",
@@ -122,6 +134,10 @@ _SAID = ("model", "version", "role", "prediction", "probability", "probabilities
 _LABEL = ("status", "label", "label_time", "label_delay_ms", "label_topic", "label_offset")
 _PERIOD = ("task", "sequence", "window_start_time", "window_end_time")
 _DRIFT = ("time", "topic", "partition", "offset", "detector", "watched", "model", "value", "action")
+_DECISION = (
+    *("time", "topic", "partition", "offset", "decision", "action", "model"),
+    *("by", "why", "decided_time", "obeyed", "reason", "number"),
+)
 _REJECT = ("topic", "partition", "offset", "timestamp_ms", "reason", "field", "detail")
 _INPUT = ("topic", "partition", "offset", "timestamp_ms")
 _OWN = ("_partition", "_offset")

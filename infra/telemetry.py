@@ -27,6 +27,7 @@ METRICS = {
     "rejects": _Metric(Counter, "Input records that could not be used.", ("reason", "task")),
     "labels": _Metric(Counter, "Labels by what became of them: scored, expired, orphan, …", ("outcome", "task")),
     "drifts": _Metric(Counter, "Alarms of drift detectors.", ("watched", "task")),
+    "decisions": _Metric(Counter, "Decisions on models, obeyed or refused.", ("outcome", "task")),
     "batch_seconds": _Metric(Histogram, "Time to predict and learn a batch, in seconds."),
     "transaction_seconds": _Metric(Histogram, "Time from begin to committed, in seconds."),
     "label_delay_seconds": _Metric(Histogram, "From event to label, in seconds of event time.", (), _DELAY_S),

@@ -72,8 +72,11 @@ class LiveWatch:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self.detector = copy.deepcopy(watch.detector)
-        self.seen = 0
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget all that was seen."""
+        self.detector, self.seen = copy.deepcopy(self.watch.detector), 0
 
     def update(self, value: float) -> bool:
         """Show one value to the detector, or thin it out. True when the detector sees drift at this very value."""

@@ -179,12 +179,26 @@ def predictor(model: Any, kind: Kind) -> Callable[[Features], Prediction]:
 
 
 class LiveModel:
-    """A declared learner at work: its own copy of the model, its version and its role."""
+    """A declared learner at work: its own copy of the model, its version and its role.
+
+    ``generation`` counts how often it was begun anew.
+    """
 
     def __init__(self, learner: Learner, role: Role, kind: Kind) -> None:
         self.learner, self.role, self.kind = learner, role, kind
-        self.name, self.version = learner.name, learner.version()
+        self.name, self.declared_version = learner.name, learner.version()
+        self.generation = 0
         self.load(copy.deepcopy(learner.model))
+
+    @property
+    def version(self) -> str:
+        """Which model this is: the declared version, and how often it was begun anew if it was."""
+        return f"{self.declared_version}.{self.generation}" if self.generation else self.declared_version
+
+    def begin_anew(self) -> None:
+        """Forget all that was learned."""
+        self.generation += 1
+        self.load(copy.deepcopy(self.learner.model))
 
     def load(self, model: Any) -> None:
         """Go on with this model in place of the present one."""

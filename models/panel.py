@@ -46,6 +46,11 @@ class Panel:
         self.scores = [Prequential(kind, sliding) for _ in self.models]
         self.classes = Classes(len(self.models))
         self.watches = [LiveWatch(watch) for watch in watches]
+        self.paused = False
+        self._declared_champion = self.models[0].name
+        self._assign_watches()
+
+    def _assign_watches(self) -> None:
         place = {model.name: index for index, model in enumerate(self.models)}
         self._on_feature = [w for w in self.watches if w.watch.stream == "feature"]
         self._on_prediction = [(place[w.watch.name or self.models[0].name], w) for w in self._of("prediction")]
@@ -97,7 +102,7 @@ class Panel:
             if predictions[index].made:
                 self._show(watch, self._error(label, predictions[index]), self.models[index].name, drifts)
         try:
-            for model in self.models:
+            for model in self.models if not self.paused else ():
                 if model.learner.learns_at(event_time_ms):
                     model.learn(features, label)
         except Exception as error:
@@ -114,10 +119,46 @@ class Panel:
         if watch.update(value):
             drifts.append(Drift(type(watch.detector).__name__, watch.watch.watched, model, value))
 
+    def promote(self, name: str) -> list[int | None]:
+        """Make this model the champion, and the champion a challenger. Gives each model's place before.
+
+        A watch on the champion begins anew: it has seen another model.
+        """
+        former = self.models[0]
+        place = next(index for index, model in enumerate(self.models) if model.name == name)
+        former.role, self.models[place].role = "challenger", "champion"
+        for watch in self.watches:
+            if watch.watch.name is None and watch.watch.stream != "feature":
+                watch.begin_anew()
+        return self._move([place, *(index for index in range(len(self.models)) if index != place)])
+
+    def _move(self, places: list[int]) -> list[int | None]:
+        self.models = [self.models[place] for place in places]
+        self.scores = [self.scores[place] for place in places]
+        self._assign_watches()
+        return list(places)
+
+    def reset(self, name: str) -> list[int | None]:
+        """Let this model begin anew, its scores and the watches on it too. Gives each model's place before."""
+        places: list[int | None] = list(range(len(self.models)))
+        place = next(index for index, model in enumerate(self.models) if model.name == name)
+        self.models[place].begin_anew()
+        self.scores[place] = Prequential(self.kind, self.scores[place].sliding)
+        for index, watch in (*self._on_prediction, *self._on_error):
+            if index == place:
+                watch.begin_anew()
+        places[place] = None  # what it said before was said by another
+        return places
+
     def state(self) -> dict[str, Any]:
         """All that was learned, to be pickled before the next call."""
         return {
-            "models": {m.name: (m.version, m.model, s) for m, s in zip(self.models, self.scores, strict=True)},
+            "models": {
+                m.name: (m.declared_version, m.generation, m.model, s)
+                for m, s in zip(self.models, self.scores, strict=True)
+            },
+            "declared_champion": self._declared_champion,
+            "paused": self.paused,
             "classes": self.classes.known,
             "watches": [(w.watch.version(), w.detector, w.seen) for w in self.watches],
         }
@@ -125,21 +166,35 @@ class Panel:
     def restore(self, state: dict[str, Any]) -> list[int | None]:
         """Go on from a state. A learner or a watch that is new, or was declared anew since, starts from the beginning.
 
-        Gives for each model its place among the models of the state, None for one that starts.
+        The champion is that of the state, unless another one is declared now. Gives for each model its place among the
+        models of the state, None for one that starts.
         """
+        kept, names = state["models"], list(state["models"])
+        if self._declared_champion == state["declared_champion"]:
+            self._take_order(names, champion=names[0])
         places: list[int | None] = []
-        names = list(state["models"])
         for index, model in enumerate(self.models):
-            version, learned, score = state["models"].get(model.name, (None, None, None))
-            places.append(names.index(model.name) if version == model.version else None)
-            if version == model.version:
+            same = model.name in kept and kept[model.name][0] == model.declared_version
+            places.append(names.index(model.name) if same else None)
+            if same:
+                _, model.generation, learned, self.scores[index] = kept[model.name]
                 model.load(learned)
-                self.scores[index] = score
+        self.paused = state["paused"]
         self.classes.known = state["classes"]
-        kept = list(state["watches"])
+        watches = list(state["watches"])
         for watch in self.watches:
-            same = next((entry for entry in kept if entry[0] == watch.watch.version()), None)
-            if same is not None:
-                kept.remove(same)
-                _, watch.detector, watch.seen = same
+            found = next((entry for entry in watches if entry[0] == watch.watch.version()), None)
+            if found is not None:
+                watches.remove(found)
+                _, watch.detector, watch.seen = found
         return places
+
+    def _take_order(self, names: list[str], champion: str) -> None:
+        """The order and the champion that decisions have made."""
+        if champion not in {model.name for model in self.models}:
+            return
+        self.models[0].role = "challenger"
+        places = {name: place for place, name in enumerate(names)}
+        order = range(len(self.models))
+        self._move(sorted(order, key=lambda index: places.get(self.models[index].name, len(places) + index)))
+        self.models[0].role = "champion"

@@ -51,7 +51,8 @@ class InputBuffers:
     [b'b']
     """
 
-    def __init__(self, next_offsets: Sequence[int]) -> None:
+    def __init__(self, next_offsets: Sequence[int], urgent: int | None = None) -> None:
+        self._urgent = urgent  # an input whose records come first, whatever their time, and that is never waited for
         self._queues: list[deque[Record]] = [deque() for _ in next_offsets]
         self._next = list(next_offsets)  # first offset that no batch has taken
         self._end: list[int | None] = [None] * len(next_offsets)
@@ -89,6 +90,12 @@ class InputBuffers:
         queues = self._queues
         taken: list[tuple[int, Record]] = []
         starts = tuple(self._next)
+        if self._urgent is not None:
+            idle = {*idle, self._urgent}
+            while queues[self._urgent] and len(taken) < records_max:
+                record = queues[self._urgent].popleft()
+                self._next[self._urgent] = record.offset + 1
+                taken.append((self._urgent, record))
         while len(taken) < records_max:
             best, best_ms = -1, 0
             for index, queue in enumerate(queues):
@@ -115,9 +122,9 @@ class InputBuffers:
                 self._next[index] = max(self._next[index], end)
 
 
-def merge(ranges: Sequence[Range], records: Sequence[Iterable[Record]]) -> Batch:
+def merge(ranges: Sequence[Range], records: Sequence[Iterable[Record]], urgent: int | None = None) -> Batch:
     """The batch of these ranges, from the records of each input in them."""
-    buffers = InputBuffers([first for first, _ in ranges])
+    buffers = InputBuffers([first for first, _ in ranges], urgent)
     for index, (_, next_offset) in enumerate(ranges):
         buffers.add(index, records[index], end_offset=next_offset)
     batch = buffers.cut(2**62, idle=range(len(ranges)))

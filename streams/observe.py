@@ -30,6 +30,8 @@ def batches(tell: Telemetry, log: Log, wall: Callable[[], float], steps: list[tu
             tell.count("labels", count, outcome=outcome, task=task)
         for watched, count in step.drifts.items():
             tell.count("drifts", count, watched=watched, task=task)
+        for outcome, count in step.decisions.items():
+            tell.count("decisions", count, outcome=outcome, task=task)
         for delay_ms in step.label_delays_ms:
             tell.observe("label_delay_seconds", delay_ms / 1000)
         tell.gauge("pending_labels", run.task.pending_labels, task=task)

@@ -10,9 +10,11 @@ import msgspec
 from models.learner import Label, LiveModel
 from models.panel import Drift
 from models.pending import PendingEvent
+from streams.control import Decision
 from streams.errors import RecordRejected
 from streams.ports import Output, Record
 from streams.records import (
+    DecisionRecord,
     DriftRecord,
     FeaturesRecord,
     MetricsRecord,
@@ -141,6 +143,29 @@ def drift(seen: Drift, topic: str, partition: int, offset: int, timestamp_ms: in
         action="reported",
     )
     return Output("drift", str(partition).encode(), _encode(row), timestamp_ms)
+
+
+def decision(
+    made: Decision, reason: str, number: int, topic: str, partition: int, offset: int, timestamp_ms: int
+) -> Output:
+    """What became of a decision; ``reason`` is empty if it was obeyed."""
+    row = DecisionRecord(
+        partition,
+        timestamp_ms,
+        topic,
+        partition,
+        offset,
+        made.id,
+        made.action,
+        made.model,
+        made.by,
+        made.why,
+        made.decided_time_ms,
+        obeyed=not reason,
+        reason=reason,
+        number=number,
+    )
+    return Output("decisions", str(partition).encode(), _encode(row), timestamp_ms)
 
 
 def metrics(report: MetricsRecord) -> Output:

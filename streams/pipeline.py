@@ -126,7 +126,12 @@ class Pipeline:
     def topics(self) -> dict[str, int]:
         """Every topic of the pipeline with its number of partitions."""
         outputs = [self.topic(output) for output in (*OUTPUTS, "journal")]
-        return dict.fromkeys([*(stream.topic for stream in self.inputs), *outputs], self.partitions)
+        return dict.fromkeys([*self.topics_read, *outputs], self.partitions)
+
+    @property
+    def topics_read(self) -> tuple[str, ...]:
+        """The topics a task reads: its inputs in canonical order, then the decisions on its models."""
+        return (*(stream.topic for stream in self.inputs), self.topic("control"))
 
 
 def load_pipeline(path: str | Path) -> Pipeline:

@@ -179,12 +179,32 @@ class RejectRecord(msgspec.Struct, gc=False):
     value: bytes | None
 
 
+class DecisionRecord(msgspec.Struct, gc=False):
+    """What became of a decision in one task: obeyed, or not and for which ``reason``. Coordinates are its record's."""
+
+    task: int
+    time_ms: int  # the task's time: of the last record before it
+    topic: str
+    partition: int
+    offset: int
+    decision: str
+    action: str
+    model: str | None
+    by: str
+    why: str
+    decided_time_ms: int
+    obeyed: bool
+    reason: str
+    number: int  # how many decisions were obeyed, this one counted
+
+
 OUTPUTS: dict[str, type[msgspec.Struct]] = {
     "features": FeaturesRecord,
     "predictions": PredictionRecord,
     "outcomes": OutcomeRecord,
     "metrics": MetricsRecord,
     "drift": DriftRecord,
+    "decisions": DecisionRecord,
     "rejects": RejectRecord,
 }
 """Output name -> record type. The topic is ``{pipeline}.{name}``; the journal's record is in streams/journal.py."""

@@ -74,8 +74,8 @@ def recover(
     does not answer, JournalMismatch when the replay differs from the journal or the group's offsets do.
     """
     where = f"{pipeline.topic('journal')}[{partition}]"
-    topics = [stream.topic for stream in pipeline.inputs]
-    committed = log.committed(topics, partition)  # waits until no transaction that could still change it is open
+    topics = pipeline.topics_read
+    committed = log.committed(list(topics), partition)  # waits until no transaction that could still change it is open
     tail = _tail(pipeline, partition, log, store, key)
     task = Task(pipeline, partition)
     if not tail.records:
@@ -220,13 +220,13 @@ def _refuse_changed_code(batches: list[JournalRecord], fingerprint: str, where: 
 
 
 def _replay(task: Task, record: JournalRecord, log: Log, where: str) -> None:
-    topics = [stream.topic for stream in task.pipeline.inputs]
+    topics = task.pipeline.topics_read
     ranges = [record.ranges[topic] for topic in topics]
     records = [
         log.read(topic, task.partition, first, next_offset) if next_offset > first else ()
         for topic, (first, next_offset) in zip(topics, ranges, strict=True)
     ]
-    merged = merge(ranges, records)
+    merged = merge(ranges, records, urgent=len(topics) - 1)
     skipped = {
         (topics.index(skip.topic), skip.offset): RecordRejected(skip.detail, reason=skip.reason)
         for skip in record.skipped

@@ -17,8 +17,9 @@ from models.learner import Kind, Label, Role
 from models.panel import Drift, ModelError, Panel
 from models.pending import HeldLabel, PendingEvent, PendingLabels
 from models.scores import Values
-from streams import outputs
+from streams import control, outputs
 from streams.batch import Batch
+from streams.control import Control
 from streams.errors import Declined, ModelFailed, RecordRejected
 from streams.featurizer import Featurizer
 from streams.inputs import AnyInput
@@ -52,6 +53,7 @@ class Step:
     rejects: Counter[str] = field(default_factory=Counter)  # by reason
     labels: Counter[str] = field(default_factory=Counter)  # by what became of them
     drifts: Counter[str] = field(default_factory=Counter)  # by what was watched
+    decisions: Counter[str] = field(default_factory=Counter)  # obeyed, refused
     label_delays_ms: list[int] = field(default_factory=list)
     scores: dict[str, Values] = field(default_factory=dict)  # by model, when a period was closed
 
@@ -102,6 +104,8 @@ class Task:
         self._decoders = [Decoder(stream.type) for stream in self._inputs]
         self._events_index = len(self._inputs) - 1
         self._labels_index = self._events_index - 1
+        self._control_index = len(self._inputs)
+        self._control = Control()
         self._kind = pipeline.kind
         labels = pipeline.labels
         ttl_ms = round(labels.expire_after.total_seconds() * 1000)
@@ -133,6 +137,9 @@ class Task:
         self._step = step = Step()
         skipped = batch.skipped
         for index, record in batch.records:
+            if index == self._control_index:
+                self._decide(record)
+                continue
             stream = self._inputs[index]
             step.records[stream.topic] += 1
             if self._now_ms < record.timestamp_ms <= TIME_MS_MAX:
@@ -186,6 +193,27 @@ class Task:
         elif index == self._labels_index and not self._on_label(event, record, time_ms):
             return
         self._featurizer.observe(stream, event, time_ms, self._now_ms)
+
+    def _decide(self, record: Record) -> None:
+        """Obey a decision, or say why not. It moves no time, as it comes from people's clocks."""
+        topic, now_ms = self.pipeline.topic("control"), max(self._now_ms, 0)
+        self._step.records[topic] += 1
+        try:
+            made = control.decode(record.value)
+        except RecordRejected as rejected:
+            self._reject(topic, record, rejected)
+            return
+        reason = ""
+        try:
+            places = self._control.obey(made, self._panel)
+        except control.Refused as refused:
+            reason = str(refused)
+        else:
+            if places is not None:
+                self._pending.move_predictions(places)
+        self._step.decisions["refused" if reason else "obeyed"] += 1
+        number = self._control.obeyed
+        self._put(outputs.decision(made, reason, number, topic, self.partition, record.offset, now_ms))
 
     def _clean(self, stream: AnyInput, event: Event) -> None:
         for rule in stream.clean:
@@ -346,6 +374,7 @@ class Task:
             "panel": self._panel.state(),
             "pending": self._pending,
             "report": self._report,
+            "control": self._control,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -357,6 +386,7 @@ class Task:
                 remedy="give each pipeline a name of its own",
             )
         self._now_ms = state["now_ms"]
+        self._control = state["control"]
         self._featurizer.restore(state["featurizer"])
         places = self._panel.restore(state["panel"])
         kept: PendingLabels = state["pending"]

@@ -97,7 +97,7 @@ class Worker:
         self.pipeline, self._log, self._attempts = pipeline, log, attempts
         self._telemetry, self._clock, self._wall, self._progress = telemetry, clock, wall, progress
         self._store = Store(store, key, background, telemetry, clock)
-        self._topics = [stream.topic for stream in pipeline.inputs]
+        self._topics = pipeline.topics_read
         self._index = {topic: index for index, topic in enumerate(self._topics)}
         self._fingerprint = fingerprint(pipeline)
         self._idle_after_s = pipeline.idle_after.total_seconds()
@@ -107,7 +107,7 @@ class Worker:
     def run(self, stop: Callable[[], bool]) -> None:
         """Work until ``stop`` says so; then save checkpoints, so that the next start replays nothing, and leave."""
         try:
-            self._log.subscribe(self._topics, self)
+            self._log.subscribe(list(self._topics), self)
             while not stop():
                 self.turn()
             self._save([run for run in self.runs.values() if run.dirty])
@@ -269,7 +269,7 @@ class Worker:
         return TaskRun(
             recovered.task,
             self._topics,
-            InputBuffers(positions),
+            InputBuffers(positions, urgent=len(positions) - 1),
             last,
             positions,
             checkpoints,

@@ -23,6 +23,7 @@ COMMANDS = {
     "sink": ("Roles, a process each", "Write inputs and outputs to Parquet and the DuckDB warehouse."),
     "connect": ("Roles, a process each", "Run a source connector."),
     "state": ("Pipelines", "List, verify, show and prune what is saved of a pipeline's tasks."),
+    "models": ("Results", "Promote, reset and pause models; see what was decided."),
     "rejects": ("Results", "List and show records that could not be used, and send them again."),
     "topics": ("Kafka", "Make and list a pipeline's topics."),
     "broker": ("Kafka", "Start, stop or show a real Kafka on this machine, for when you have none."),

@@ -89,7 +89,7 @@ def test_metrics_reports_rejects_and_inputs_read_as_people_expect(root):
 def test_every_column_says_what_it_means(root):
     described = {view.name: view for view in warehouse.describe(root)}
     assert set(described) == {
-        "features", "predictions", "outcomes", "metrics", "reports", "drift", "rejects", "inputs"
+        "features", "predictions", "outcomes", "metrics", "reports", "drift", "decisions", "rejects", "inputs"
     }  # fmt: skip
     assert all(view.comment and all(column.comment for column in view.columns) for view in described.values())
 

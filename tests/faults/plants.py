@@ -14,10 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from connectors.attempts import FolderAttempts
 from connectors.blobs import FolderBlobStore
+from connectors.kafka_errors import translate
 from connectors.kafka_log import _CONSUMER_FIXED, _PRODUCER, KafkaLog
 from connectors.kafka_reader import retrying
 from streams import checkpoint
@@ -178,7 +179,12 @@ def learning_in_the_transaction(patch: pytest.MonkeyPatch) -> None:
 
 @_plant
 def broker_not_waited_for(patch: pytest.MonkeyPatch) -> None:
-    """A call that does not reach the broker is not repeated, and ends the worker."""
+    """A call that does not reach the broker is not repeated, and ends the worker; so does the news that it is away."""
+
+    def at_once(self: KafkaLog, error: KafkaError) -> None:
+        self._failure = self._failure or translate(error, "Kafka")
+
+    patch.setattr(KafkaLog, "_on_error", at_once)
     patch.setattr("connectors.kafka_reader.retrying", lambda _: retrying(0))
     patch.setattr("infra.roles.worker.BrokerUnreachable", Never)
     patch.setattr("infra.roles.worker.OutcomeUnknown", Never)

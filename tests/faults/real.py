@@ -7,7 +7,7 @@ import math
 import os
 import random
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from infra.settings import Settings
 from infra.state import SavedState
 from infra.topics import apply_topics, lag
 from streams import journal
+from streams.batch import Batch
 from streams.pipeline import Pipeline, load_pipeline
 from streams.ports import Output, Record
 from streams.records import OUTPUTS, RejectRecord
@@ -298,16 +299,30 @@ class Real:
 
     def wanted(self, partition: int = 0) -> tuple[dict[str, list[tuple[Any, ...]]], str]:
         """What an undisturbed run puts out, and the digest of its state: stepped by hand over what was processed."""
-        chain = self.journal(partition)
-        inputs = [
-            [r for r in self.records(stream.topic, partition) if r.offset < chain[-1].ranges[stream.topic][1]]
-            for stream in self.pipeline.inputs
-        ]
         task, outputs = Task(self.pipeline, partition), list[Output]()
-        for batch in kit.batches(inputs, 10**9):
-            outputs += task.step(batch).outputs
+        for inputs, decisions in self._between_decisions(partition):
+            for batch in kit.batches(inputs, 10**9):
+                outputs += task.step(batch).outputs
+            outputs += task.step(Batch((), [(len(inputs), decision) for decision in decisions])).outputs
         rows = {name: [(o.timestamp_ms, o.key, o.value) for o in outputs if o.name == name] for name in OUTPUTS}
         return rows, task.digest()
+
+    def _between_decisions(self, partition: int) -> Iterator[tuple[list[list[Record]], list[Record]]]:
+        """The inputs' records up to each batch that began with decisions, and these; then those up to the end."""
+        chain, control = self.journal(partition), self.pipeline.topic("control")
+        topics = [stream.topic for stream in self.pipeline.inputs]
+        done = dict.fromkeys(topics, 0)
+        for entry in [each for each in chain if each.ranges[control][1] > each.ranges[control][0]]:
+            until = {topic: entry.ranges[topic][0] for topic in topics}
+            yield (
+                [self._range(topic, partition, done[topic], until[topic]) for topic in topics],
+                self._range(control, partition, *entry.ranges[control]),
+            )
+            done = until
+        yield [self._range(topic, partition, done[topic], chain[-1].ranges[topic][1]) for topic in topics], []
+
+    def _range(self, topic: str, partition: int, first: int, end: int) -> list[Record]:
+        return [record for record in self.records(topic, partition) if first <= record.offset < end]
 
     def digest(self, partition: int = 0) -> str:
         """Digest of the task's state as the next worker finds it."""

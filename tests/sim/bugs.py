@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from models.panel import Panel
 from models.pending import PendingLabels
 from streams import checkpoint, recovery
 from streams import worker as worker_module
@@ -333,6 +334,31 @@ def recovery_puts_out_again(_: Simulation) -> Iterator[None]:
 def changed_code_not_refused(_: Simulation) -> Iterator[None]:
     """Batches that other code made are replayed with this code."""
     with patch.object(recovery, "_refuse_changed_code", lambda *_: None):
+        yield
+
+
+@_planted
+def decisions_not_replayed(_: Simulation) -> Iterator[None]:
+    """A replay takes the inputs' records only."""
+    task_step = Task.step
+
+    def deaf(self: Task, batch: Batch) -> Step:
+        heard = [each for each in batch.records if each[0] < len(self.pipeline.inputs)]
+        return task_step(self, Batch(batch.ranges, heard, batch.skipped))
+
+    def replay(*args: Any) -> None:
+        with patch.object(Task, "step", deaf):
+            original(*args)
+
+    original = recovery._replay
+    with patch.object(recovery, "_replay", replay):
+        yield
+
+
+@_planted
+def champion_not_restored(_: Simulation) -> Iterator[None]:
+    """A restored task has the declared champion again, whatever was decided."""
+    with patch.object(Panel, "_take_order", lambda self, names, champion: None):
         yield
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from streams import journal
@@ -50,8 +49,8 @@ def _asked(task: Task) -> list[Output]:
     return task.step(Batch((), [(index - shift, record) for index, record in probe.records])).outputs
 
 
-Spans = tuple[tuple[str, int], ...]
-"""Which code was deployed for how many records, one after the other; the last for all that follow."""
+Spans = tuple[tuple[str, tuple[Record, ...], int], ...]
+"""Which code was deployed, the decisions it took first, and for how many records; the last for all that follow."""
 
 _undisturbed: dict[tuple[str, int, Spans, tuple[tuple[Record, ...], ...]], Outcome] = {}
 
@@ -65,10 +64,11 @@ def undisturbed(simulation: Simulation, partition: int) -> Outcome:
             _undisturbed.clear()
         outputs: dict[str, Rows] = {name: [] for name in OUTPUTS}
         task, left = Task(simulation.pipelines[spans[0][0]], partition), kit.merged(inputs)
-        for place, (fingerprint, count) in enumerate(spans, 1):
+        for place, (fingerprint, decisions, count) in enumerate(spans, 1):
             task = _deployed(simulation.pipelines[fingerprint], task)
-            batch = Batch((), left if place == len(spans) else left[:count])
-            for name, record_key, value, timestamp_ms in task.step(batch).outputs:
+            first = [(len(inputs), decision) for decision in decisions]
+            batch = [*first, *(left if place == len(spans) else left[:count])]
+            for name, record_key, value, timestamp_ms in task.step(Batch((), batch)).outputs:
                 outputs[name].append((record_key, value, timestamp_ms))
             left = left[count:]
         _undisturbed[key] = Outcome(outputs, task.digest(), _asked(task))
@@ -76,10 +76,18 @@ def undisturbed(simulation: Simulation, partition: int) -> Outcome:
 
 
 def _spans(simulation: Simulation, partition: int) -> Spans:
-    chain = _chain(simulation, partition)
-    runs = groupby((record for record in chain if record.records), lambda record: record.fingerprint)
-    spans = tuple((fingerprint, sum(record.records for record in run)) for fingerprint, run in runs)
-    return spans or ((chain[0].fingerprint, 0),)
+    chain, topic = _chain(simulation, partition), simulation.world.pipeline.topic("control")
+    decisions = simulation.world.cluster.committed(topic, partition)
+    spans = [(chain[0].fingerprint, tuple[Record, ...](), 0)]
+    for record in chain:
+        first, end = record.ranges.get(topic, (0, 0))
+        taken = tuple(each for each in decisions if first <= each.offset < end)
+        code, before, count = spans[-1]
+        if not taken and code == record.fingerprint:
+            spans[-1] = (code, before, count + record.records)
+        elif record.records:
+            spans.append((record.fingerprint, taken, record.records - len(taken)))
+    return tuple(spans)
 
 
 def _deployed(code: Pipeline, task: Task) -> Task:
@@ -137,13 +145,14 @@ def _check_journal(simulation: Simulation, partition: int) -> None:
     journal.verify_chain(records, where)
     if (records[0].sequence, records[0].previous) != (0, ""):
         raise Broken(f"{where}: begins with record {records[0].sequence}")
-    if sum(record.records for record in records) != sum(map(len, world.inputs(partition))):
+    decisions = len(world.cluster.committed(world.pipeline.topic("control"), partition))
+    if sum(record.records for record in records) != sum(map(len, world.inputs(partition))) + decisions:
         raise Broken(f"{where}: does not tell every input record once")
     if sum(record.outputs for record in records) != sum(map(len, world.outputs(partition).values())):
         raise Broken(f"{where}: does not tell every output record once")
-    for stream in world.pipeline.inputs:
-        first, end = records[0].ranges[stream.topic][0], records[-1].ranges[stream.topic][1]
-        if (first, end) != (0, world.cluster.stable(stream.topic, partition)):
-            raise Broken(f"{where}: tells {stream.topic} from {first} to {end}")
-        if world.cluster.offsets.get((stream.topic, partition), end) != end:
-            raise Broken(f"{where}: the group's offset of {stream.topic} is another")
+    for topic in world.pipeline.topics_read:
+        first, end = records[0].ranges[topic][0], records[-1].ranges[topic][1]
+        if (first, end) != (0, world.cluster.stable(topic, partition)):
+            raise Broken(f"{where}: tells {topic} from {first} to {end}")
+        if world.cluster.offsets.get((topic, partition), end) != end:
+            raise Broken(f"{where}: the group's offset of {topic} is another")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import dataclass
 from typing import Literal
@@ -125,6 +126,7 @@ def draw(seed: int) -> Schedule:
     kind = chance.choices(KINDS, weights=(2, 5, 2, 2))[0]
     partitions = chance.choices((1, 2, 3), weights=(6, 3, 1))[0]
     history = tuple(each for p in range(partitions) for each in _history(chance, kind, p, partitions))
+    history += tuple(_decisions(chance, kind, partitions))
     return Schedule(
         seed=seed,
         kind=kind,
@@ -177,6 +179,28 @@ def _history(chance: random.Random, kind: str, partition: int, partitions: int) 
                 fate: Fate = "hang" if chance.random() < 0.4 else "abort"
                 published.append(Publication(turn, topic, partition, some[:2], fate, open_turns))
             published.append(Publication(turn, topic, partition, some, "commit", open_turns))
+    return published
+
+
+MODELS = {"binary": ("logistic", "tree", "rule"), "regression": ("linear",), "multiclass": ("bayes", "tree")}
+
+
+def _decisions(chance: random.Random, kind: str, partitions: int) -> list[Publication]:
+    """What somebody decides meanwhile, in each partition alike; some of it makes no sense."""
+    published, turn = [], 1
+    for number in range(chance.choice((0, 0, 1, 3, 8))):
+        turn += chance.randint(0, 12)
+        decision = {
+            "id": f"decision {number - (chance.random() < 0.1)}",
+            "action": chance.choice(("promote", "promote", "reset", "pause", "resume", "resign")),
+            "model": chance.choice((*MODELS.get(kind, ("logistic",)), "tree", "nobody")),
+            "after": chance.choice((None, None, None, 0)),
+            "by": "chance",
+            "why": "",
+            "decided_time_ms": 1_800_000_000_000 + number,
+        }
+        record = Record(-1, 1_800_000_000_000 + number, b"trips", json.dumps(decision).encode())
+        published += [Publication(turn, "trips.control", partition, (record,)) for partition in range(partitions)]
     return published
 
 

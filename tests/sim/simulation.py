@@ -154,7 +154,8 @@ class Simulation:
         return all(self._next(*at) > last for at, last in self._last.items())
 
     def _settled(self) -> bool:
-        return all(self._next(*at) == self.cluster.stable(*at) for at in self._inputs())
+        topics, partitions = self.world.pipeline.topics_read, range(self.schedule.partitions)
+        return all(self._next(topic, p) == self.cluster.stable(topic, p) for topic in topics for p in partitions)
 
     # Workers and their supervisor
 
@@ -162,7 +163,7 @@ class Simulation:
         log, background = MemoryLog(self.cluster, name), Background()
         worker = self.world.worker_on(log, background, self._attempts[name], self.pipelines[self._deployed])
         process = self.processes[name] = Process(name, log, worker, background, self._deployed)
-        topics = [stream.topic for stream in self.world.pipeline.inputs]
+        topics = list(self.world.pipeline.topics_read)
         self._supervise(process, lambda: log.subscribe(topics, process.worker))
         return process
 

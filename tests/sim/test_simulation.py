@@ -28,6 +28,8 @@ CONSEQUENCES = {
     "ended: OutcomeUnknown",
     "ended: other code",
     "ended: StoreUnavailable",
+    "decisions: obeyed",
+    "decisions: refused",
     "input: aborted transaction",
     "input: transaction left open",
     "labels: corrected",
@@ -105,7 +107,7 @@ def ran(seed: int) -> tuple[list[str], dict[str, list[list[tuple[Record | None, 
     return told, topics, simulation.turn
 
 
-@pytest.mark.parametrize("seed", [1, 6, 17])
+@pytest.mark.parametrize("seed", [1, 6, 19])
 def test_a_seed_is_the_same_run_every_time(seed: int) -> None:
     once = ran(seed)
     assert once[0], "something went wrong in it"

@@ -82,7 +82,7 @@ class World:
     def worker(self, name: str = "a", pipeline: Pipeline | None = None, key: bytes = KEY) -> Worker:
         """A worker that has joined the group."""
         worker = self.new_worker(name, pipeline, key)
-        worker._log.subscribe([stream.topic for stream in self.pipeline.inputs], worker)
+        worker._log.subscribe(list(self.pipeline.topics_read), worker)
         return worker
 
     def new_worker(self, name: str = "a", pipeline: Pipeline | None = None, key: bytes = KEY) -> Worker:

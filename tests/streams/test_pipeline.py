@@ -120,8 +120,8 @@ def test_every_topic_has_the_pipelines_partitions() -> None:
     topics = trips.lean(partitions=3).topics
     assert set(topics.values()) == {3}
     assert list(topics) == [
-        *("ends", "starts", "trips.features", "trips.predictions", "trips.outcomes"),
-        *("trips.metrics", "trips.drift", "trips.rejects", "trips.journal"),
+        *("ends", "starts", "trips.control", "trips.features", "trips.predictions", "trips.outcomes"),
+        *("trips.metrics", "trips.drift", "trips.decisions", "trips.rejects", "trips.journal"),
     ]
 
 

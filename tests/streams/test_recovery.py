@@ -99,7 +99,7 @@ def rewrite(made: World, change: Callable[[list[JournalRecord]], list[JournalRec
 def test_a_task_that_never_ran_starts_at_the_beginning() -> None:
     fresh = recover(trips.pipeline, 0, MemoryLog(world().cluster, "a"), world().blobs, KEY, "code")
     assert (fresh.last, fresh.replayed, fresh.checkpoints) == (None, 0, [])
-    assert fresh.next_offsets == {"sky": 0, "ends": 0, "starts": 0}
+    assert fresh.next_offsets == {"sky": 0, "ends": 0, "starts": 0, "trips.control": 0}
 
 
 def test_the_tail_since_the_checkpoint_is_replayed_and_nothing_is_put_out() -> None:

@@ -1,0 +1,84 @@
+"""``riverrun models``: decisions on a pipeline's models, by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from streams.control import Action
+    from streams.records import DecisionRecord
+
+models = typer.Typer(no_args_is_help=True, help="Promote, reset and pause models; see what was decided.")
+
+File = Annotated[Path, typer.Argument(help="The Python file that declares the pipeline.")]
+Model = Annotated[str, typer.Argument(help="The name of the model.")]
+Why = Annotated[str, typer.Option(help="Why, for those who look at it later.")]
+By = Annotated[str | None, typer.Option(help="Who decides; the user's name if not said.")]
+Wait = Annotated[float, typer.Option(help="Seconds to wait for the tasks' answers.")]
+
+
+@models.command()
+def promote(file: File, model: Model, why: Why, by: By = None, wait: Wait = 30.0) -> None:
+    """Make a challenger the champion, and the champion a challenger."""
+    _decide(file, "promote", model, why, by, wait)
+
+
+@models.command()
+def reset(file: File, model: Model, why: Why, by: By = None, wait: Wait = 30.0) -> None:
+    """Let a model begin anew: it forgets what it learned, and its scores."""
+    _decide(file, "reset", model, why, by, wait)
+
+
+@models.command()
+def pause(file: File, why: Why, by: By = None, wait: Wait = 30.0) -> None:
+    """Let no model learn until `resume`. They go on to predict, and are scored."""
+    _decide(file, "pause", None, why, by, wait)
+
+
+@models.command()
+def resume(file: File, why: Why, by: By = None, wait: Wait = 30.0) -> None:
+    """Let the models learn again."""
+    _decide(file, "resume", None, why, by, wait)
+
+
+@models.command()
+def decisions(file: File) -> None:
+    """What was decided, by whom and why, and what each task made of it."""
+    from infra.decisions import answers
+    from infra.settings import Settings
+    from streams.pipeline import load_pipeline
+
+    for each in answers(Settings.load().kafka_python(), load_pipeline(file)):
+        typer.echo(_line(each))
+
+
+def _line(each: DecisionRecord) -> str:
+    from datetime import UTC, datetime
+
+    at = datetime.fromtimestamp(each.decided_time_ms / 1000, UTC).isoformat(timespec="seconds")
+    outcome = "obeyed" if each.obeyed else f"refused: {each.reason}"
+    return f"{at}  {each.action} {each.model or ''}  by {each.by}: {each.why}  task {each.task}: {outcome}"
+
+
+def _decide(file: Path, action: Action, model: str | None, why: str, by: str | None, wait_s: float) -> None:
+    """Send it, and print each task's answer. Ends with 1 unless all obeyed."""
+    import getpass
+
+    from infra.decisions import new_decision, send, wait_for_answers
+    from infra.settings import Settings
+    from streams.pipeline import load_pipeline
+
+    pipeline, config = load_pipeline(file), Settings.load().kafka_python()
+    decision = new_decision(action, model, by or getpass.getuser(), why)
+    since = send(config, pipeline, decision)
+    found = wait_for_answers(config, pipeline, decision, since, wait_s)
+    for each in found:
+        typer.echo(_line(each))
+    if len(found) < pipeline.partitions:
+        missing = sorted(set(range(pipeline.partitions)) - {each.task for each in found})
+        typer.echo(f"no answer yet of task {', '.join(map(str, missing))}: it obeys when a worker runs it", err=True)
+    if not all(each.obeyed for each in found) or len(found) < pipeline.partitions:
+        raise typer.Exit(1)

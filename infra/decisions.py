@@ -1,0 +1,69 @@
+"""Decisions on a pipeline's models: sent to its tasks, and what became of them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from connectors.kafka_admin import end_offsets
+from connectors.kafka_errors import translated
+from connectors.kafka_scan import scan
+from streams.control import Action, Decision
+from streams.pipeline import Pipeline
+from streams.records import DecisionRecord
+
+Place = dict[int, int]
+"""Partition -> offset in the topic of decisions."""
+
+
+def new_decision(action: Action, model: str | None, by: str, why: str, after: int | None = None) -> Decision:
+    """A decision of this moment, with an id of its own."""
+    return Decision(uuid.uuid4().hex, action, by, why, round(time.time() * 1000), model, after)
+
+
+def send(config: dict[str, Any], pipeline: Pipeline, decision: Decision) -> Place:
+    """Put it before every task, in one transaction; where their answers will lie behind.
+
+    All senders have one transactional id: of two at a time the earlier is fenced, so the order is the same everywhere.
+    """
+    from kafka import KafkaProducer
+
+    topic, value = pipeline.topic("control"), msgspec.json.encode(decision)
+    answers = pipeline.topic("decisions")
+    before = {partition: end for (_, partition), end in end_offsets(config, [answers]).items()}
+    with translated(f"topic {topic}"), KafkaProducer(**config, transactional_id=topic) as producer:
+        producer.init_transactions()
+        producer.begin_transaction()
+        for partition in range(pipeline.partitions):
+            producer.send(topic, value, partition=partition, timestamp_ms=decision.decided_time_ms)
+        producer.commit_transaction()
+    return before
+
+
+def answers(config: dict[str, Any], pipeline: Pipeline, since: Place | None = None) -> Iterator[DecisionRecord]:
+    """What tasks have made of decisions, in the order of each task."""
+    decode = msgspec.json.Decoder(DecisionRecord).decode
+    for record in scan(config, pipeline.topic("decisions"), since):
+        yield decode(record.value)
+
+
+def wait_for_answers(
+    config: dict[str, Any], pipeline: Pipeline, decision: Decision, since: Place, timeout_s: float
+) -> list[DecisionRecord]:
+    """The answers of all tasks to this decision; of fewer when time is up."""
+
+    def ask() -> list[DecisionRecord]:
+        return [each for each in answers(config, pipeline, since) if each.decision == decision.id]
+
+    fewer = retry_if_result(lambda found: len(found) < pipeline.partitions)
+    until = Retrying(stop=stop_after_delay(timeout_s), wait=wait_fixed(0.2), retry=fewer)
+    try:
+        return until(ask)
+    except RetryError as late:
+        found: list[DecisionRecord] = late.last_attempt.result()
+        return found
