@@ -124,13 +124,15 @@ class Panel:
 
         A watch on the champion begins anew: it has seen another model.
         """
-        former = self.models[0]
-        place = next(index for index, model in enumerate(self.models) if model.name == name)
+        former, place = self.models[0], self._place(name)
         former.role, self.models[place].role = "challenger", "champion"
         for watch in self.watches:
             if watch.watch.name is None and watch.watch.stream != "feature":
                 watch.begin_anew()
         return self._move([place, *(index for index in range(len(self.models)) if index != place)])
+
+    def _place(self, name: str) -> int:
+        return next(index for index, model in enumerate(self.models) if model.name == name)
 
     def _move(self, places: list[int]) -> list[int | None]:
         self.models = [self.models[place] for place in places]
@@ -141,7 +143,7 @@ class Panel:
     def reset(self, name: str) -> list[int | None]:
         """Let this model begin anew, its scores and the watches on it too. Gives each model's place before."""
         places: list[int | None] = list(range(len(self.models)))
-        place = next(index for index, model in enumerate(self.models) if model.name == name)
+        place = self._place(name)
         self.models[place].begin_anew()
         self.scores[place] = Prequential(self.kind, self.scores[place].sliding)
         for index, watch in (*self._on_prediction, *self._on_error):
