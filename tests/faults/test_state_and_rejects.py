@@ -50,7 +50,7 @@ def test_state_is_listed_verified_shown_and_pruned(real: Callable[..., Real]) ->
     shown = riverrun(made, "state", "show", file, "0").stdout
     assert "model logistic" in shown
     assert made.digest() in shown
-    riverrun(made, "state", "prune", file)  # killed between a blob and the record that names it, a worker leaves an orphan
+    riverrun(made, "state", "prune", file)  # a blob that no record came to name
     folder = made.home / made.name / "checkpoints"
     orphan = str(BlobName(0, 1, "0" * 64))
     (folder / orphan).write_bytes(b"left over")
