@@ -13,7 +13,8 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 from connectors.kafka_admin import end_offsets
 from connectors.kafka_errors import translated
 from connectors.kafka_scan import scan
-from streams.control import Action, Decision
+from streams.control import Action, Decision, decode
+from streams.errors import Declined, RecordRejected
 from streams.pipeline import Pipeline
 from streams.records import DecisionRecord
 
@@ -22,8 +23,20 @@ Place = dict[int, int]
 
 
 def new_decision(action: Action, model: str | None, by: str, why: str, after: int | None = None) -> Decision:
-    """A decision of this moment, with an id of its own."""
-    return Decision(uuid.uuid4().hex, action, by, why, round(time.time() * 1000), model, after)
+    """A decision of this moment, with an id of its own. Raises Declined when no task would take it for one."""
+    made = Decision(
+        id=uuid.uuid4().hex,
+        action=action,
+        by=by,
+        why=why,
+        decided_time_ms=round(time.time() * 1000),
+        model=model,
+        after=after,
+    )
+    try:
+        return decode(msgspec.json.encode(made))
+    except (RecordRejected, UnicodeEncodeError) as error:
+        raise Declined(f"no decision: {error}", remedy="name a model, who decides, and why, each in a line") from error
 
 
 def send(config: dict[str, Any], pipeline: Pipeline, decision: Decision) -> Place:

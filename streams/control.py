@@ -10,35 +10,42 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-import msgspec
+from msgspec import Meta
 
 from models.panel import Panel
-from streams.errors import RecordRejected
+from streams.schema import TIME_MS_MAX, Decoder, Event
 
 Action = Literal["promote", "reset", "pause", "resume"]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Words = Annotated[str, Meta(max_length=1_000)]
 
 REMEMBERED = 1_000
 """Ids of decisions that a task remembers, to obey none twice."""
 
 
-class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Decision(Event, forbid_unknown_fields=True):
     """What somebody decided. ``by`` is a person or a rule; ``after`` how many decisions it was taken in the light of.
 
     promote  ``model`` is the champion from now on, and the champion a challenger
     reset    ``model`` begins anew: it forgets what it learned, and its scores
     pause    no model learns; they predict and are scored
     resume   they learn again
+
+    Examples
+    --------
+    >>> decode(b'{"id": "1", "action": "reset", "model": "tree", "by": "ann", "why": "", "decided_time_ms": 0}').model
+    'tree'
     """
 
-    id: str
+    id: Name
     action: Action
-    by: str
-    why: str
-    decided_time_ms: int
-    model: str | None = None
-    after: int | None = None
+    by: Name
+    why: Words
+    decided_time_ms: Annotated[int, Meta(ge=0, le=TIME_MS_MAX)]
+    model: Name | None = None
+    after: Annotated[int, Meta(ge=0)] | None = None
 
 
 Places = list[int | None] | None
@@ -49,19 +56,8 @@ class Refused(Exception):
     """A decision that makes no sense; the message says why."""
 
 
-_decode = msgspec.json.Decoder(Decision).decode
-
-
-def decode(value: bytes | None) -> Decision:
-    """The decision that a record holds. Raises RecordRejected when it holds none.
-
-    >>> decode(b'{"id": "1", "action": "reset", "model": "tree", "by": "ann", "why": "", "decided_time_ms": 0}').model
-    'tree'
-    """
-    try:
-        return _decode(value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RecordRejected(f"not a decision: {error}", reason="not_a_decision") from error
+decode = Decoder(Decision)
+"""The decision that a record holds. Raises RecordRejected when it holds none."""
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -35,7 +36,7 @@ TIME_MS_MIN, TIME_MS_MAX = -62_135_596_800_000, 253_402_300_799_999
 E = TypeVar("E", bound=Event)
 
 _FIELD_PATH = " - at `$"
-_MISSING = "missing required field `"
+_NAMED = re.compile(r"(?:missing required|unknown) field `([^`]*)`")
 
 
 def epoch_ms(at: datetime | int | float | None, field: str = "") -> int:
@@ -153,8 +154,8 @@ def _field_of(message: str) -> str:
     ('x', 'a[...].x')
     """
     before, _, path = message.partition(_FIELD_PATH)
-    _, _, missing = before.partition(_MISSING)
-    return ".".join(part for part in (path.strip("`."), missing.strip("` ")) if part)
+    named = _NAMED.search(before)
+    return ".".join(part for part in (path.strip("`."), named[1] if named else "") if part)
 
 
 def _short(number: float) -> str:

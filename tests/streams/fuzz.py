@@ -150,6 +150,21 @@ def _arriving(index: int) -> st.SearchStrategy[Arriving]:
     )
 
 
+_decision = _fields(
+    ("id", names.map(_quoted)),
+    ("action", st.sampled_from([b'"promote"', b'"reset"', b'"pause"', b'"resume"'])),
+    ("model", st.sampled_from([b'"logistic"', b'"tree"', b'"rule"', b'"nobody"', b"null"])),
+    ("by", st.just(b'"ann"')),
+    ("why", st.just(b'"to see"')),
+    ("decided_time_ms", numbers),
+    ("after", st.sampled_from([b"null", b"null", b"0", b"1"])),
+)
+decisions = st.lists(
+    st.one_of(_decision.map(_text), _near(_decision), _near(_decision), junk, nested), min_size=1, max_size=12
+)
+"""Values of the topic of decisions."""
+
+
 class History(list[tuple[int, Record]]):
     """Records in order, with the index of their input. Shown cut short: some have a million bytes."""
 

@@ -139,12 +139,23 @@ def test_a_decision_is_obeyed_once_and_one_that_saw_it_comes_after_it() -> None:
     assert decide(task, decision("reset", "tree", id="3", after=1)) == [(True, "")]
 
 
-@pytest.mark.parametrize("value", [None, b"", b"{", b"\xff", b"[]", b'{"id": "1"}', b'{"action": "resign"}'])
-def test_what_is_no_decision_is_rejected(value: bytes | None) -> None:
-    task = duel()
-    outputs = kit.step(task, (CONTROL, Record(7, 3, None, value))).outputs
-    (reject,) = read(outputs, "rejects")
-    assert (reject.topic, reject.offset, reject.reason) == ("trips.control", 7, "not_a_decision")
+@pytest.mark.parametrize(
+    ("record", "reason", "field"),
+    [
+        (Record(7, 3, None, None), "empty", ""),
+        (Record(7, 3, None, b"{"), "json", ""),
+        (Record(7, 3, None, b"\xff"), "json", ""),
+        (Record(7, 3, None, b'{"id": "1"}'), "schema", "action"),
+        (decision("resign"), "schema", "action"),
+        (decision("pause", by=""), "schema", "by"),
+        (decision("pause", why="x" * 300_000), "schema", "why"),
+        (decision("pause", decided_time_ms=10**18), "schema", "decided_time_ms"),
+        (decision("pause", typo=1), "schema", "typo"),
+    ],
+)
+def test_what_is_no_decision_is_rejected(record: Record, reason: str, field: str) -> None:
+    (reject,) = read(kit.step(duel(), (CONTROL, record)).outputs, "rejects")
+    assert (reject.topic, reject.offset, reject.reason, reject.field) == ("trips.control", record.offset, reason, field)
 
 
 def test_a_decision_moves_no_time_and_tells_whose_it_was() -> None:

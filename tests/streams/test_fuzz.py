@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +14,12 @@ from hypothesis import strategies as st
 
 from connectors.sinks.arrow import decode
 from connectors.sinks.schema import table
-from models.learner import Prediction
+from models.learner import Kind, Prediction
 from streams.errors import ModelFailed, RecordRejected
-from streams.ports import Record
+from streams.ports import Output, Record
 from streams.records import OUTPUTS
 from streams.task import Task
-from tests.streams import fates, fuzz
+from tests.streams import fates, fuzz, kit
 from tests.streams.fuzz import History
 from tests.streams.pipelines import rides
 
@@ -53,13 +54,31 @@ def test_every_record_has_one_fate_and_no_bad_one_leaves_a_trace(
 @settings(fuzzed, max_examples=10)
 @given(history=fuzz.histories)
 def test_the_sink_can_read_all_that_is_put_out(kind: str, history: History) -> None:
-    outputs = fates.lived(rides.PIPELINES[kind], history).outputs
-    target = rides.PIPELINES[kind]().kind
+    _check_sunk(fates.lived(rides.PIPELINES[kind], history).outputs, rides.PIPELINES[kind]().kind)
+
+
+def _check_sunk(outputs: list[Output], target: Kind) -> None:
     for name in OUTPUTS:
         rows = [Record(i, o.timestamp_ms, o.key, o.value) for i, o in enumerate(outputs) if o.name == name]
         chunk, unreadable = decode(table(name, target), f"rides.{name}", 0, rows)
         assert unreadable == []
         assert chunk.num_rows == len(rows)
+
+
+@fuzzed
+@given(values=fuzz.decisions)
+def test_whatever_comes_as_a_decision_is_obeyed_refused_or_rejected(values: list[bytes | None]) -> None:
+    task = Task(rides.binary(), 0)
+    control = len(task.pipeline.inputs)
+    outputs = []
+    for offset, value in enumerate(values):
+        outputs += kit.step(task, (control, Record(offset, kit.T0_MS, b"k", value))).outputs
+    seen = [row.offset for name in ("decisions", "rejects") for row in kit.read(outputs, name)]
+    assert sorted(seen) == list(range(len(values)))
+    life = fates.Life(task, outputs, Counter())
+    fates.each_output_is_clean(life)
+    _check_sunk(outputs, task.pipeline.kind)
+    fates.every_model_still_predicts(life)
 
 
 def found(kind: str) -> bool:
