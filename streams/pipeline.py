@@ -83,7 +83,7 @@ class Pipeline:
     idle_after: timedelta = timedelta(milliseconds=200)
     batch_max: int = 4_000
     checkpoint_every: int = 100_000
-    replay_max: timedelta = timedelta(seconds=2)
+    replay_max: timedelta = timedelta(seconds=1)
     inline_bytes_max: int = 16_384
     state_bytes_max: int = 512 * 2**20
     retention: timedelta | None = None
