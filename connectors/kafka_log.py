@@ -27,8 +27,11 @@ session, so that whoever gets its tasks then need not wait for the transaction a
 OPEN_TRANSACTION_DEADLINE_S = 20.0
 """How long to wait for an open transaction: a dead worker's ends within 12 s. Who waits longer begins again."""
 
+OFFSETS_DEADLINE_S = 30.0
+"""How long to wait for the group's offsets: for a transaction that is open in them, or while a coordinator is found."""
+
 ANSWER_DEADLINE_S = 90.0
-"""How long to wait for the group's offsets and for records: a coordinator may be looked for that long."""
+"""How long to wait for records."""
 
 FLUSH_S = 5.0
 """How long to send what is to be aborted, before the transaction is aborted (librdkafka#4849)."""
@@ -91,6 +94,8 @@ class KafkaLog:
         self._starts: dict[tuple[str, int], int] | None = None  # while assigning: where to start, by seek
         self._positions = Positions()
         self._reassigned = False
+        self._group, self._topics = group, list[str]()
+        self._offsets_settled = False
         self._open = False
         self._closing = False
         self._readers: dict[tuple[str, int], PartitionReader] = {}
@@ -101,7 +106,7 @@ class KafkaLog:
 
     def subscribe(self, topics: list[str], listener: Assignment) -> None:
         """Fence an earlier worker of our transactional id, then join the group."""
-        self._listener = listener
+        self._listener, self._topics = listener, topics
         retry("init_transactions", self._producer.init_transactions, REQUEST_TIMEOUT_S)
         with translated(f"subscription to {', '.join(topics)}"):
             self._consumer.subscribe(topics, self._on_assign, self._on_revoke, self._on_lost)
@@ -155,7 +160,7 @@ class KafkaLog:
                     raise translate(answer.error, f"offset of {answer.topic}[{partition}]")
             return {answer.topic: answer.offset if answer.offset >= 0 else None for answer in answers}
 
-        return retry(f"offsets of {', '.join(topics)}", ask, deadline_s=ANSWER_DEADLINE_S)
+        return retry(f"offsets of {', '.join(topics)}", ask, deadline_s=OFFSETS_DEADLINE_S)
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -207,8 +212,11 @@ class KafkaLog:
         return self._ends.end_offset(topic, partition)
 
     def settle(self, topics: list[str], partition: int) -> None:
-        """Wait until no transaction is open in these any more that is now."""
+        """Wait until no transaction is open in these any more that is now, nor in any of the group's offsets."""
         self._ends.end_offsets(topics, partition)
+        if not self._offsets_settled:  # what our id left there before us: no later one can come
+            self._ends.settle_offsets(self._group, self._topics)
+            self._offsets_settled = True
 
     def beginning_offset(self, topic: str, partition: int) -> int:
         """Offset of the oldest record there is."""

@@ -7,7 +7,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, Message, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
@@ -86,6 +94,36 @@ class LogEnds:
             return stable
 
         return retrying(self._deadline_s)(wait_for_transactions)
+
+    def settle_offsets(self, group: str, topics: list[str]) -> None:
+        """Wait until no transaction is open any more that is now in the group's offsets, of any partition."""
+        left = {(topic, partition) for topic in topics for partition in range(self._partitions(topic))}
+
+        def wait_for_transactions() -> None:
+            asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*each) for each in sorted(left)])
+            with translated(f"offsets of {group}"):
+                answer = self._admin.list_consumer_group_offsets(
+                    [asked], require_stable=True, request_timeout=REQUEST_TIMEOUT_S
+                )
+                offsets = answer[group].result().topic_partitions
+            left.intersection_update((each.topic, each.partition) for each in offsets if each.error)
+            if left:
+                raise BrokerUnreachable(
+                    f"a transaction is open in the group's offsets of {len(left)} partitions",
+                    where=group,
+                    remedy="it ends by its timeout; `riverrun topics unblock FILE` ends one that Kafka forgot",
+                )
+
+        if left:
+            retrying(self._deadline_s)(wait_for_transactions)
+
+    def _partitions(self, topic: str) -> int:
+        def ask() -> int:
+            with translated(f"topic {topic}"):
+                answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT_S)
+                return len(answer[topic].result().partitions)
+
+        return retrying(self._deadline_s)(ask)
 
     def topic_id(self, topic: str) -> str:
         """Kafka's id of a topic: one that was deleted and made anew has another."""

@@ -87,7 +87,11 @@ class Log(Protocol):
         """The log's end, once no transaction is open before it. Waits for open ones to end."""
 
     def settle(self, topics: list[str], partition: int) -> None:
-        """Wait until no transaction is open in these any more that is now."""
+        """Wait until no transaction is open in these any more that is now, nor in the group's offsets of any partition.
+
+        A commit ends all that its producer's id has left open in the partitions that it writes to, and in the group's
+        offsets: also what Kafka forgot to abort.
+        """
 
     def beginning_offset(self, topic: str, partition: int) -> int: ...
 

@@ -33,10 +33,16 @@ def unblock(file: Annotated[Path, typer.Argument(help="The Python file that decl
     from infra.settings import Settings
     from streams.pipeline import load_pipeline
 
-    ended = end_hanging(Settings.load().kafka_python(), load_pipeline(file).topics)
-    for each in ended:
-        typer.echo(f"ended  {each.topic}[{each.partition}]@{each.start_offset}  of producer {each.producer_id}")
-    typer.echo(f"{len(ended)} transactions hung", err=True)
+    pipeline = load_pipeline(file)
+    fates = end_hanging(Settings.load().kafka_python(), pipeline.topics, pipeline.group)
+    for each, committed in fates:
+        what = {True: "committed", False: "aborted", None: "unknown"}[committed]
+        typer.echo(f"{what}  {each.topic}[{each.partition}]@{each.start_offset}  of producer {each.producer_id}")
+    typer.echo(f"{len(fates)} transactions hung", err=True)
+    if any(committed is None for _, committed in fates):
+        remedy = "kafka-transactions.sh abort ends one; look in its other partitions first: it may be committed there"
+        typer.echo(f"how the unknown were to end their coordinator's log does not say. Remedy: {remedy}", err=True)
+        raise typer.Exit(1)
 
 
 @topics.command("list")

@@ -72,7 +72,9 @@ def _end_hanging(settings: Settings, pipeline: Pipeline) -> None:
     from connectors.hanging import end_hanging  # here, as kafka-python costs 0.2 s of every start
 
     try:
-        for each in end_hanging(settings.kafka_python(), pipeline.topics):
-            _log.warning("ended a transaction that its coordinator had ended: %s[%d]@%d", *each[:2], each.start_offset)
+        for each, committed in end_hanging(settings.kafka_python(), pipeline.topics, pipeline.group):
+            what = {True: "committed", False: "aborted", None: "could not tell how to end"}[committed]
+            place = (each.topic, each.partition, each.start_offset)
+            _log.warning("%s a transaction that its coordinator had ended: %s[%d]@%d", what, *place)
     except PipelineError as error:
         _log.warning("no transaction could be looked at: %s", error)

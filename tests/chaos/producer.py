@@ -50,7 +50,7 @@ class Publisher:
     def _end_forgotten(self) -> None:
         """What Kafka forgot to abort (connectors/hanging.py) our next commit in that partition would commit."""
         try:
-            for each in end_hanging({"bootstrap_servers": [self._servers]}, [RIDES, FARES, SKY]):
+            for each in end_hanging({"bootstrap_servers": [self._servers]}, [RIDES, FARES, SKY], GROUP):
                 print(f"ended what Kafka had forgotten: {each}", file=sys.stderr, flush=True)
         except PipelineError as error:
             raise KafkaException(str(error)) from error  # as anything else that the broker cannot do just now

@@ -114,6 +114,19 @@ class LogContract:
         with pytest.raises(PipelineError):
             dying.commit()
 
+    def test_what_settles_has_no_offset_pending_of_any_task(self, kit: LogKit):
+        # offsets of partition 1   1 ┄┄┄ pending until the transaction's timeout of 1 s │ settled
+        topic, dying, other = kit.topic(2), kit.log("dying", 1.0), kit.log("other")
+        joined(dying, topic)
+        put(dying, topic, "a", partition=1)
+        dying.begin()
+        dying.produce(topic, 1, b"key", b"open", 1_000)
+        dying.send_offsets({(topic, 1): 1})
+        other.subscribe([topic], Listener(other, [topic]))
+        other.settle([], 0)
+        with pytest.raises(PipelineError):
+            dying.commit()
+
     def test_committed_records_come_whole_and_in_order(self, kit: LogKit):
         # offset   0  1  2=marker  3  4=marker
         # value    a  b            c

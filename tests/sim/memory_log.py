@@ -29,6 +29,7 @@ class MemoryLog:
         self.heartbeats_stopped = False  # the process is stopped, or dead
         self.paused: set[tuple[str, int]] = set()
         self._topics: list[str] = []
+        self._offsets_settled = False
         self._listener: Assignment | None = None
         self.epoch = 0
         self._in_transaction = False
@@ -198,6 +199,13 @@ class MemoryLog:
         for topic in topics:
             end = len(self.cluster.topics[topic][partition])
             self._wait(f"{topic}[{partition}]", partial(self._is_open_before, topic, partition, end))
+        if not self._offsets_settled:
+            self._wait("offsets of the group", self._any_offset_is_pending)
+            self._offsets_settled = True
+
+    def _any_offset_is_pending(self) -> bool:
+        partitions = {partition for topic in self._topics for partition in range(len(self.cluster.topics[topic]))}
+        return any(self.cluster.unsettled(self._topics, each, but=self.worker) for each in partitions)
 
     def _is_open_before(self, topic: str, partition: int, end: int) -> bool:
         return self.cluster.stable(topic, partition) < end
