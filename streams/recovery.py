@@ -75,8 +75,7 @@ def recover(
     """
     where = f"{pipeline.topic('journal')}[{partition}]"
     topics = pipeline.topics_read
-    committed = log.committed(list(topics), partition)  # waits until no transaction that could still change it is open
-    tail = _tail(pipeline, partition, log, store, key)
+    committed, tail = _of_one_moment(pipeline, partition, log, store, key)
     task = Task(pipeline, partition)
     if not tail.records:
         _refuse_lost_journal(committed, where)
@@ -108,6 +107,24 @@ def read_journal(log: Log, topic: str, partition: int, start: int, end: int) -> 
     return records
 
 
+def _of_one_moment(
+    pipeline: Pipeline, partition: int, log: Log, store: BlobStore, key: bytes
+) -> tuple[dict[str, int | None], _Tail]:
+    """The group's offsets and the journal. Should we be stopped in between, the next owner of the task may go on, and
+    delete what we look for."""
+    topics = list(pipeline.topics_read)
+    while True:
+        committed = log.committed(topics, partition)  # waits until no transaction that could still change it is open
+        try:
+            tail = _tail(pipeline, partition, log, store, key)
+        except CheckpointCorrupt:
+            if log.committed(topics, partition) == committed:
+                raise
+        else:
+            if log.committed(topics, partition) == committed:
+                return committed, tail
+
+
 def _tail(pipeline: Pipeline, partition: int, log: Log, store: BlobStore, key: bytes) -> _Tail:
     topic = pipeline.topic("journal")
     end, beginning = log.end_offset(topic, partition), log.beginning_offset(topic, partition)
@@ -130,6 +147,10 @@ def _tail(pipeline: Pipeline, partition: int, log: Log, store: BlobStore, key: b
         span *= 8
     if not records:
         return _Tail([], None, [])
+    if (
+        log.end_offset(topic, partition) > end
+    ):  # we were stopped, and the task's next owner has deleted what we look for
+        return _tail(pipeline, partition, log, store, key)
     raise _none_loads(failed, f"{topic}[{partition}]")
 
 

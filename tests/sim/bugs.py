@@ -144,6 +144,21 @@ def open_transactions_not_waited_for(_: Simulation) -> Iterator[None]:
 
 
 @_planted
+def forgotten_outputs_are_committed(_: Simulation) -> Iterator[None]:
+    """A worker puts out where a transaction is open that Kafka forgot to abort: its own commit commits that as well."""
+    with patch.object(MemoryLog, "_is_open_before", lambda self, topic, partition, end: False):
+        yield
+
+
+@_planted
+def what_was_forgotten_is_aborted(_: Simulation) -> Iterator[None]:
+    """Whoever ends what Kafka forgot to end aborts it, though its other half is committed."""
+    forget = Cluster._forget
+    with patch.object(Cluster, "_forget", lambda self, producer, one, commit: forget(self, producer, one, False)):
+        yield
+
+
+@_planted
 def a_late_commit_hits_a_later_transaction(simulation: Simulation) -> Iterator[None]:
     """Kafka's own, without KIP-890: a commit that was on its way ends the transaction that is open when it arrives."""
     simulation.cluster.late_commits_are_checked = False

@@ -30,6 +30,9 @@ SESSION_TIMEOUT_S = 10.0
 TRANSACTION_TIMEOUT_S = 15.0
 """As in connectors/kafka_log.py: a worker that stops is put out of the group first, its transaction ends later."""
 
+FORGOTTEN_S = 12.0
+"""After which somebody ends, as was decided, what a coordinator forgot to end in some partitions (Kafka's own bug)."""
+
 
 class Crash(BaseException):
     """The process dies here. No ``except Exception`` sees it, and its log does nothing any more."""
@@ -43,6 +46,8 @@ class Transaction:
     deadline_s: float = math.inf
     firsts: dict[tuple[str, int], int] = field(default_factory=dict)  # where it begins in each partition
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+    decided: bool = False
+    """How it ends at its deadline: committed, or aborted."""
 
 
 @dataclass
@@ -55,10 +60,15 @@ class Entry:
 
 @dataclass
 class Producer:
-    """Who has a transactional id, and its open transaction."""
+    """Who has a transactional id, its open transaction, and what the coordinator forgot to end of earlier ones.
+
+    ``forgets`` says what it forgets of the next one: "offsets", "partitions" (every second one), or "both".
+    """
 
     epoch: int = 0
     open: Transaction | None = None
+    forgets: str = ""
+    forgotten: list[Transaction] = field(default_factory=list)
 
 
 def ignore(_: str) -> None:
@@ -131,7 +141,8 @@ class Cluster:
 
     def open_elsewhere(self) -> bool:
         """Whether a transaction is open that is no worker's."""
-        return len(self._open) > sum(producer.open is not None for producer in self.producers.values())
+        workers = self.producers.values()
+        return len(self._open) > sum((worker.open is not None) + len(worker.forgotten) for worker in workers)
 
     # The coordinator of transactions
 
@@ -143,9 +154,49 @@ class Cluster:
 
     def _raise_epoch(self, producer: Producer) -> None:
         producer.epoch += 1
-        if producer.open is not None:
-            self.end(producer.open, commit=False)
-            producer.open = None
+        self._decide(producer, commit=False)
+
+    def _decide(self, producer: Producer, commit: bool) -> None:
+        """End the producer's transaction. Its markers end what was forgotten before it, where there is any."""
+        transaction, producer.open = producer.open, None
+        if transaction is None:
+            return
+        for left in list(producer.forgotten):
+            for place in left.firsts.keys() & transaction.firsts.keys():
+                self._hand_over(place, left, transaction)
+            if transaction.offsets:
+                transaction.offsets, left.offsets = {**left.offsets, **transaction.offsets}, {}
+            self._drop_if_done(producer, left)
+        if producer.forgets:
+            self._forget(producer, transaction, commit)
+        self.end(transaction, commit)
+
+    def _hand_over(self, place: tuple[str, int], one: Transaction, other: Transaction) -> None:
+        """What one transaction wrote in a partition is the other's."""
+        first, (topic, partition) = one.firsts.pop(place), place
+        other.firsts[place] = min(first, other.firsts.get(place, first))
+        for entry in self.topics[topic][partition][first:]:
+            if entry.transaction is one:
+                entry.transaction = other
+
+    def _forget(self, producer: Producer, transaction: Transaction, commit: bool) -> None:
+        """Write no markers here and there. Somebody looks and ends it, in a while."""
+        left = Transaction(deadline_s=self.now_s + FORGOTTEN_S, decided=commit)
+        if producer.forgets != "partitions":
+            left.offsets, transaction.offsets = transaction.offsets, {}
+        if producer.forgets != "offsets":
+            for place in sorted(transaction.firsts)[::2]:
+                self._hand_over(place, transaction, left)
+        self.seen["forgotten"] += 1
+        self._open.append(left)
+        producer.forgotten.append(left)
+        producer.forgets = ""
+        self._drop_if_done(producer, left)
+
+    def _drop_if_done(self, producer: Producer, left: Transaction) -> None:
+        if not left.firsts and not left.offsets:
+            producer.forgotten.remove(left)
+            self._open.remove(left)
 
     def owned(self, transactional_id: str, epoch: int) -> Producer:
         """Raises Fenced unless this is the id's epoch."""
@@ -163,10 +214,7 @@ class Cluster:
 
     def finish(self, transactional_id: str, epoch: int, commit: bool) -> None:
         """End the open transaction of this producer, if it wrote anything."""
-        producer = self.owned(transactional_id, epoch)
-        if producer.open is not None:
-            self.end(producer.open, commit)
-            producer.open = None
+        self._decide(self.owned(transactional_id, epoch), commit)
 
     def arrive(self, transactional_id: str, epoch: int) -> None:
         """A commit that was long on its way."""
@@ -180,9 +228,10 @@ class Cluster:
             self.seen["late commit taken"] += 1
 
     def unsettled(self, topics: list[str], partition: int, but: str) -> bool:
-        """Whether a transaction of another producer may still change the group's offsets of these."""
+        """Whether another producer's transaction, or a forgotten one, may still change the group's offsets of these."""
         places = [(topic, partition) for topic in topics]
         others = [producer.open for name, producer in self.producers.items() if name != but and producer.open]
+        others += [left for producer in self.producers.values() for left in producer.forgotten]
         return any(place in transaction.offsets for transaction in others for place in places)
 
     # The group
@@ -227,7 +276,9 @@ class Cluster:
                 self.seen["transaction timed out"] += 1
                 self._raise_epoch(producer)
         for transaction in [each for each in self._open if each.deadline_s <= self.now_s]:
-            self.end(transaction, commit=False)
+            self.end(transaction, commit=transaction.decided)
+            for producer in self.producers.values():
+                producer.forgotten = [left for left in producer.forgotten if left is not transaction]
         for member in list(self.members.values()):
             if self.now_s - member.heard_s > SESSION_TIMEOUT_S and member.heartbeats_stopped:
                 self.seen["session timed out"] += 1

@@ -33,7 +33,9 @@ class MemoryBlobs:
     """The blob that the operation which is announced is about."""
     broken: set[str] = field(default_factory=set)
     missed: set[str] = field(default_factory=set)
-    """Asked for and not there, though nobody broke them."""
+    """Asked for and not there, though nobody broke them, and they should be kept."""
+    kept: Callable[[str], bool] = lambda _: True
+    """Whether a blob should be there: one that was superseded meanwhile need not."""
 
     def put(self, name: str, blob: bytes) -> None:
         self.at = name
@@ -52,7 +54,8 @@ class MemoryBlobs:
         self.at = name
         self.on("before get")
         if name not in self.blobs:
-            self.missed |= {name} - self.broken
+            if name not in self.broken and self.kept(name):
+                self.missed.add(name)
             raise CheckpointCorrupt("there is no such blob", where=name)
         return self.blobs[name]
 

@@ -17,6 +17,8 @@ from tests.sim.schedule import Fault
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
+FORGETS = ("offsets", "partitions", "both")
+
 WORKERS_MAX = 4
 """Not counting those who stand in for a worker that is stopped."""
 
@@ -99,6 +101,13 @@ class Faults:
         elif kind == "slow":
             self._sim.pass_time(amount)
         elif kind == "lost answer":
+            raise OutcomeUnknown("the answer was lost", where=process.name)
+        elif kind == "forgotten abort":
+            self._sim.cluster.producers[process.name].forgets = FORGETS[int(amount)]
+            raise Crash(str(fault))
+        elif kind == "forgotten commit":
+            self._sim.cluster.producers[process.name].forgets = FORGETS[int(amount)]
+            self._sim.cluster.finish(process.name, process.log.epoch, commit=True)
             raise OutcomeUnknown("the answer was lost", where=process.name)
         elif kind == "refused commit":
             self._sim.cluster.finish(process.name, process.log.epoch, commit=False)

@@ -99,6 +99,8 @@ FAULTS: dict[str, tuple[tuple[str, ...], tuple[float, ...], int]] = {
     "slow": ((*LOOP, "before read"), (20,), 3),  # so many seconds pass, and it is heard of all the time
     "lost answer": (("after commit",), (0,), 3),
     "refused commit": (("before commit",), (0,), 3),
+    "forgotten abort": (("before send_offsets", "before commit"), (0, 1, 2), 4),  # of what: FORGETS in faults.py
+    "forgotten commit": (("before commit",), (0, 1, 2), 3),
     "late commit": (("before commit",), (4, 15, 25, 35), 4),  # sent; it arrives after so many operations
     "late commit, crash": (("before commit",), (4, 15, 25, 35), 4),
     "eviction": (("before send_offsets", "before poll", "before commit"), (0,), 3),

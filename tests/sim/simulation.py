@@ -21,6 +21,7 @@ from unittest.mock import patch
 
 from streams import journal
 from streams import worker as worker_module
+from streams.checkpointer import KEPT
 from streams.errors import BrokerUnreachable, Declined, Fenced, OutcomeUnknown, StoreUnavailable
 from streams.worker import Worker
 from tests.sim.attempts import MemoryAttempts
@@ -83,6 +84,7 @@ class Simulation:
         self._deployed = next(iter(self.pipelines))  # the fingerprint of what workers start with
         self.world = World(self.pipelines[self._deployed])
         self.cluster, self.blobs = self.world.cluster, self.world.blobs
+        self.blobs.kept = self._is_kept
         self.processes: dict[str, Process] = {}
         self._stack: list[Process] = []
         self._starts: dict[str, int] = {}
@@ -140,6 +142,15 @@ class Simulation:
         return [(s.topic, p) for s in self.world.pipeline.inputs for p in range(self.schedule.partitions)]
 
     # How far it is
+
+    def _is_kept(self, blob: str) -> bool:
+        """Whether it is among the newest checkpoints that the journal names."""
+        for partition in range(self.schedule.partitions):
+            records = [journal.decode(record.value or b"", "") for record in self.world.journal(partition)]
+            names = dict.fromkeys(getattr(record.checkpoint, "name", None) for record in records)
+            if blob in [name for name in names if name][-KEPT:]:
+                return True
+        return False
 
     def _next(self, topic: str, partition: int) -> int:
         """The next offset to read, as the journal says."""

@@ -30,6 +30,7 @@ CONSEQUENCES = {
     "ended: StoreUnavailable",
     "decisions: obeyed",
     "decisions: refused",
+    "forgotten",
     "input: aborted transaction",
     "input: transaction left open",
     "labels: corrected",

@@ -278,3 +278,17 @@ def test_a_worker_killed_while_it_recovers_leaves_everything_as_it_was() -> None
     made.cluster.on = lambda _: None
     assert (made.outputs(), made.journal(), made.blobs.blobs) == before
     assert goes_on(made)
+
+
+def test_one_that_was_stopped_while_the_next_owner_let_go_of_its_checkpoints_looks_again() -> None:
+    made = killed(world(count=90))
+    known = set(made.blobs.names())
+
+    def stops(operation: str) -> None:
+        if operation == "before read":
+            made.cluster.on = lambda _: None
+            made.run()
+
+    made.cluster.on = stops
+    recovered(made)
+    assert known.isdisjoint(made.blobs.names()), "there was nothing left to go back to"
