@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -16,13 +17,15 @@ from connectors.kafka_scan import scan
 from streams.control import Action, Decision, decode
 from streams.errors import Declined, RecordRejected
 from streams.pipeline import Pipeline
-from streams.records import DecisionRecord
+from streams.records import DecisionRecord, VersionRecord
 
 Place = dict[int, int]
 """Partition -> offset in the topic of decisions."""
 
 
-def new_decision(action: Action, model: str | None, by: str, why: str, after: int | None = None) -> Decision:
+def new_decision(
+    action: Action, model: str | None, by: str, why: str, version: str | None = None, after: int | None = None
+) -> Decision:
     """A decision of this moment, with an id of its own. Raises Declined when no task would take it for one."""
     made = Decision(
         id=uuid.uuid4().hex,
@@ -31,6 +34,7 @@ def new_decision(action: Action, model: str | None, by: str, why: str, after: in
         why=why,
         decided_time_ms=round(time.time() * 1000),
         model=model,
+        version=version,
         after=after,
     )
     try:
@@ -63,6 +67,35 @@ def answers(config: dict[str, Any], pipeline: Pipeline, since: Place | None = No
     decode = msgspec.json.Decoder(DecisionRecord).decode
     for record in scan(config, pipeline.topic("decisions"), since):
         yield decode(record.value)
+
+
+@dataclass(slots=True)
+class KeptVersion:
+    """A version of a model: the tasks that have it, and its scores there (of the task that told last)."""
+
+    model: str
+    label: str
+    tasks: set[int] = field(default_factory=set)
+    scores: str = ""
+
+
+def versions(config: dict[str, Any], pipeline: Pipeline) -> list[KeptVersion]:
+    """What can be gone back to, by model, oldest first."""
+    found: dict[tuple[str, str], KeptVersion] = {}
+    decode = msgspec.json.Decoder(VersionRecord).decode
+    for record in scan(config, pipeline.topic("versions")):
+        told = decode(record.value)
+        each = found.setdefault((told.model, told.label), KeptVersion(told.model, told.label))
+        if told.kept:
+            each.tasks.add(told.task)
+            values = {name: getattr(told.scores, name) for name in _SHOWN}
+            each.scores = "  ".join(f"{name} {value:.4g}" for name, value in values.items() if value is not None)
+        else:
+            each.tasks.discard(told.task)
+    return sorted((each for each in found.values() if each.tasks), key=lambda each: each.model)
+
+
+_SHOWN = ("accuracy", "auc", "f1", "mae", "rmse")
 
 
 def wait_for_answers(

@@ -181,7 +181,7 @@ def predictor(model: Any, kind: Kind) -> Callable[[Features], Prediction]:
 class LiveModel:
     """A declared learner at work: its own copy of the model, its version and its role.
 
-    ``generation`` counts how often it was begun anew.
+    ``generation`` counts how often it was begun anew: it was reset, or went back to a version.
     """
 
     def __init__(self, learner: Learner, role: Role, kind: Kind) -> None:
@@ -195,10 +195,10 @@ class LiveModel:
         """Which model this is: the declared version, and how often it was begun anew if it was."""
         return f"{self.declared_version}.{self.generation}" if self.generation else self.declared_version
 
-    def begin_anew(self) -> None:
-        """Forget all that was learned."""
+    def begin_anew(self, model: Any = None) -> None:
+        """Go on as another: as declared, all that was learned forgotten, or as ``model``, that it was once."""
         self.generation += 1
-        self.load(copy.deepcopy(self.learner.model))
+        self.load(copy.deepcopy(self.learner.model) if model is None else model)
 
     def load(self, model: Any) -> None:
         """Go on with this model in place of the present one."""

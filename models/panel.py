@@ -140,11 +140,12 @@ class Panel:
         self._assign_watches()
         return list(places)
 
-    def reset(self, name: str) -> list[int | None]:
-        """Let this model begin anew, its scores and the watches on it too. Gives each model's place before."""
+    def reset(self, name: str, model: Any = None) -> list[int | None]:
+        """Let a model begin anew, as declared or as ``model``, its scores and the watches on it too. Gives each model's
+        place before."""
         places: list[int | None] = list(range(len(self.models)))
         place = self._place(name)
-        self.models[place].begin_anew()
+        self.models[place].begin_anew(model)
         self.scores[place] = Prequential(self.kind, self.scores[place].sliding)
         for index, watch in (*self._on_prediction, *self._on_error):
             if index == place:

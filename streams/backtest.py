@@ -76,11 +76,11 @@ class _Steady:
         self._since.append(batch)
         if len(self._since) >= BACKUP_EVERY:
             self._frozen, self._since = checkpoint.freeze(self._task.state()), []
+            self._task.versions.unsaved.clear()  # nobody decides here: none is gone back to
         return step.outputs
 
     def _rebuilt(self) -> Task:
-        task = Task(self._task.pipeline, self._task.partition)
-        task.restore(checkpoint.thaw(self._frozen))
+        task = self._task.successor(checkpoint.thaw(self._frozen))
         for batch in self._since:
             task.step(batch)
         return task

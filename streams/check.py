@@ -48,14 +48,16 @@ def _names(pipeline: Pipeline) -> Iterator[Finding]:
             "name",
             'use lower-case letters, digits, "-" and "_"',
         )
-    for what in ("partitions", "batch_max", "checkpoint_every", "sliding_periods"):
+    for what in ("partitions", "batch_max", "checkpoint_every", "sliding_periods", "versions_max"):
         if getattr(pipeline, what) < 1:
             yield Finding(f"{what} is {getattr(pipeline, what)}", what, f"give {what} a number from 1")
-    for what, length in (("report_every", pipeline.report_every), ("expire_after", pipeline.labels.expire_after)):
+    lengths = {"expire_after": pipeline.labels.expire_after}
+    lengths |= {what: getattr(pipeline, what) for what in ("report_every", "version_every")}
+    for what, length in lengths.items():
         if length < timedelta(milliseconds=1):
             yield Finding(f"{what} is {length}", what, f"give {what} a timedelta of at least 1 ms")
     topics = [stream.topic for stream in pipeline.inputs]
-    outputs = {pipeline.topic(name) for name in (*OUTPUTS, "journal")}
+    outputs = {pipeline.topic(name) for name in (*OUTPUTS, "journal", "control")}
     for topic in topics:
         if topics.count(topic) > 1 or topic in outputs:
             yield Finding(f"topic {topic} is used twice", f"input {topic}", "give each input a topic of its own")

@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from streams import checkpoint
+from streams.checkpoint import BlobName
 from streams.errors import StoreUnavailable
 from streams.journal import Saved
 from streams.pipeline import Pipeline
-from streams.ports import Background, BlobStore, Telemetry
+from streams.shelf import Shelf, left_over
+from streams.store import Store
 from streams.task import Task
 
 KEPT = 3
@@ -30,17 +32,6 @@ KEPT = 3
 
 RETRY_S_MAX = 30.0
 _log = logging.getLogger("riverrun.checkpoints")
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Where checkpoints go, and who writes them: what all tasks of a worker share."""
-
-    blobs: BlobStore
-    key: bytes
-    background: Background
-    telemetry: Telemetry
-    clock: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +84,10 @@ class Checkpointer:
     retry_at_s: float = 0.0
     failures: int = 0
     warned_bytes: int = 0
+    shelf: Shelf = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shelf = Shelf(self.store, self.partition, since=self.sequence)
 
     @property
     def full(self) -> bool:
@@ -109,14 +104,18 @@ class Checkpointer:
 
     def small(self, task: Task) -> bytes | None:
         """The sealed state, if it is small enough to ride in a journal record."""
-        if not self.inline:
+        if not self.inline or task.versions.unsaved:
             return None
         sealed = checkpoint.seal(self._freeze(task), self.store.key)
         self.inline = len(sealed) <= self.pipeline.inline_bytes_max
         return sealed if self.inline else None
 
     def begin(self, task: Task, sequence: int, positions: Iterable[int], *, early: bool = False) -> None:
-        """Pickle the state and have it written in the background, if it is time to; ``early``: before it is."""
+        """Pickle the state and have it written in the background, if it is time to; ``early``: before it is.
+
+        Versions of models are stored whenever there are any. The state after the record ``sequence`` is committed.
+        """
+        self.shelf.put_away(task.versions)
         if self.pending or self.store.clock() < self.retry_at_s or not (early or self._filled(0.5)):
             return
         started_s = self.store.clock()
@@ -128,15 +127,14 @@ class Checkpointer:
         blob = self.store.background.submit(write)
         self.pending = Pending(blob, sequence, self.span, tuple(positions), started_s)
 
-    @property
-    def done(self) -> bool:
-        """Whether the blob that is being written is written, or failed."""
-        return self.pending is not None and self.pending.blob.done()
+    def done(self, task: Task) -> bool:
+        """Whether the blob that is being written is written, or failed, and the versions of models are."""
+        return self.pending is not None and self.pending.blob.done() and not task.versions.unsaved
 
-    def finished(self) -> Saved | None:
+    def finished(self, task: Task) -> Saved | None:
         """The checkpoint that is safe in the store and not yet in the journal."""
         pending = self.pending
-        if pending is None or not self.done:
+        if pending is None or not self.done(task):
             return None
         try:
             return Saved(pending.blob.result().name, pending.sequence)
@@ -149,22 +147,26 @@ class Checkpointer:
         """Save at once what will be the state after the record ``sequence``; None when the store does not take it."""
         started_s = self.store.clock()
         sealed = checkpoint.seal(self._freeze(task), self.store.key)
-        if len(sealed) <= self.pipeline.inline_bytes_max:
-            return sealed
         done = Future[Written]()
         try:
+            self.shelf.store_now(task.versions)
+            if len(sealed) <= self.pipeline.inline_bytes_max:
+                return sealed
             done.set_result(self._write(sealed, sequence))
         except StoreUnavailable as error:
             self._failed(error)
             return None
         self.pending = Pending(done, sequence, self.span, tuple(positions), started_s)
-        return self.finished()
+        return self.finished(task)
 
-    def journaled(self, sequence: int, positions: Iterable[int], saved: Saved | bytes | None) -> None:
+    def journaled(self, task: Task, sequence: int, positions: Iterable[int], saved: Saved | bytes | None) -> None:
         """A journal record was committed, with this state in it or this checkpoint named by it."""
+        self.shelf.note_dropped(task.versions, sequence)
         if isinstance(saved, bytes):
             self.sequence, self.positions, self.span = sequence, tuple(positions), Span()
             self.pending = None  # whatever is being written is older
+            if self.shelf.stale:
+                self._let_go(task, oldest=sequence)
         elif saved is not None:
             pending = self.pending
             assert pending is not None
@@ -173,15 +175,22 @@ class Checkpointer:
             self.inline = pending.blob.result().size <= self.pipeline.inline_bytes_max
             self.names.append(saved.name)
             del self.names[:-KEPT]
-            kept = list(self.names)
-            self.store.background.submit(lambda: self._collect(kept))
+            oldest = BlobName.parse(self.names[0])
+            self._let_go(task, oldest=oldest.sequence if oldest else -1)
             seconds, label = self.store.clock() - pending.started_s, str(self.partition)
             self.store.telemetry.observe("checkpoint_seconds", seconds, task=label)
 
-    def _collect(self, kept: list[str]) -> None:
-        """Delete what these blobs supersede."""
+    def _let_go(self, task: Task, oldest: int) -> None:
+        """Have deleted what no restart can ask for: ``oldest`` is the oldest record whose state it may load."""
+        kept, spared, now_ms = list(self.names), self.shelf.spare(task.versions, oldest), task.now_ms
+        self.store.background.submit(lambda: self._collect(kept, spared, now_ms))
+
+    def _collect(self, kept: list[str], spared: set[str] | None, now_ms: int) -> None:
         try:
-            for name in checkpoint.superseded(self.store.blobs.names(), self.partition, kept):
+            names = list(self.store.blobs.names())
+            gone = checkpoint.superseded(names, self.partition, kept)
+            gone += left_over(names, self.partition, spared, now_ms) if spared is not None else []
+            for name in gone:
                 self.store.blobs.delete(name)
         except StoreUnavailable as error:
             _log.warning("task %d: old checkpoints stay for now: %s", self.partition, error)

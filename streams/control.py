@@ -9,15 +9,18 @@ decisions first, as soon as they come and whatever their time: they are obeyed b
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from models.learner import LiveModel
 from models.panel import Panel
 from streams.schema import TIME_MS_MAX, Decoder, Event
+from streams.versions import Versions
 
-Action = Literal["promote", "reset", "pause", "resume"]
+Action = Literal["promote", "save", "rollback", "reset", "pause", "resume"]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Words = Annotated[str, Meta(max_length=1_000)]
 
@@ -29,6 +32,8 @@ class Decision(Event, forbid_unknown_fields=True):
     """What somebody decided. ``by`` is a person or a rule; ``after`` how many decisions it was taken in the light of.
 
     promote  ``model`` is the champion from now on, and the champion a challenger
+    save     all models as they are now can be gone back to as ``version``
+    rollback ``model`` goes back to ``version``, and its scores begin anew
     reset    ``model`` begins anew: it forgets what it learned, and its scores
     pause    no model learns; they predict and are scored
     resume   they learn again
@@ -45,6 +50,7 @@ class Decision(Event, forbid_unknown_fields=True):
     why: Words
     decided_time_ms: Annotated[int, Meta(ge=0, le=TIME_MS_MAX)]
     model: Name | None = None
+    version: Name | None = None
     after: Annotated[int, Meta(ge=0)] | None = None
 
 
@@ -67,49 +73,80 @@ class Control:
     obeyed: int = 0
     seen: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
-    def obey(self, decision: Decision, panel: Panel) -> Places:
+    def obey(self, decision: Decision, panel: Panel, versions: Versions, now_ms: int) -> Places:
         """Do it, or raise Refused and change nothing but that it was seen. Gives where the models stood before."""
         if decision.id in self.seen:
             raise Refused("it was taken before")
         self.seen.append(decision.id)
         if decision.after is not None and decision.after != self.obeyed:
             raise Refused(f"stale: it was taken after {decision.after} decisions, by now {self.obeyed} were obeyed")
-        places = _ACTIONS[decision.action](decision, panel)
+        places = _ACTIONS[decision.action](decision, panel, versions, now_ms)
         self.obeyed += 1
         return places
 
 
-def _named(decision: Decision, panel: Panel) -> str:
-    names = [model.name for model in panel.models]
-    if decision.model not in names:
-        raise Refused(f"there is no model {decision.model!r}, only {', '.join(names)}")
-    return decision.model
+def _named(decision: Decision, panel: Panel) -> LiveModel:
+    for model in panel.models:
+        if model.name == decision.model:
+            return model
+    names = ", ".join(model.name for model in panel.models)
+    raise Refused(f"there is no model {decision.model!r}, only {names}")
 
 
-def _promote(decision: Decision, panel: Panel) -> Places:
-    name, champion = _named(decision, panel), panel.models[0]
-    role = next(model.role for model in panel.models if model.name == name)
-    if name == champion.name:
-        raise Refused(f"{name} is the champion")
-    if role == "baseline":
-        raise Refused(f"{name} is a baseline")
-    return panel.promote(name)
+def _promote(decision: Decision, panel: Panel, _versions: Versions, _now_ms: int) -> Places:
+    model = _named(decision, panel)
+    if model is panel.models[0]:
+        raise Refused(f"{model.name} is the champion")
+    if model.role == "baseline":
+        raise Refused(f"{model.name} is a baseline")
+    return panel.promote(model.name)
 
 
-def _reset(decision: Decision, panel: Panel) -> Places:
-    return panel.reset(_named(decision, panel))
+def _save(decision: Decision, panel: Panel, versions: Versions, now_ms: int) -> None:
+    if decision.version is None:
+        raise Refused("it says no version to save them as")
+    known = [model.name for model in panel.models if decision.version in versions.labels(model.name)]
+    if known:
+        raise Refused(f"there is a version {decision.version!r} of {', '.join(known)}")
+    for model in panel.models:
+        versions.keep(model, decision.version, now_ms)
 
 
-def _pause(_: Decision, panel: Panel) -> None:
+def _rollback(decision: Decision, panel: Panel, versions: Versions, now_ms: int) -> Places:
+    model, labels = _named(decision, panel), versions.labels(decision.model or "")
+    if decision.version not in labels:
+        raise Refused(f"there is no version {decision.version!r} of {model.name}, only {', '.join(labels) or 'none'}")
+    saved = versions.listed[model.name, decision.version]
+    if saved.declared != model.declared_version:
+        raise Refused(f"{decision.version!r} is of {saved.declared}, another declaration than {model.declared_version}")
+    former = versions.get(model.name, decision.version)
+    versions.keep(model, f"before {decision.id}", now_ms)
+    return panel.reset(model.name, former)
+
+
+def _reset(decision: Decision, panel: Panel, versions: Versions, now_ms: int) -> Places:
+    model = _named(decision, panel)
+    versions.keep(model, f"before {decision.id}", now_ms)
+    return panel.reset(model.name)
+
+
+def _pause(_: Decision, panel: Panel, _versions: Versions, _now_ms: int) -> None:
     if panel.paused:
         raise Refused("learning is paused")
     panel.paused = True
 
 
-def _resume(_: Decision, panel: Panel) -> None:
+def _resume(_: Decision, panel: Panel, _versions: Versions, _now_ms: int) -> None:
     if not panel.paused:
         raise Refused("learning is not paused")
     panel.paused = False
 
 
-_ACTIONS = {"promote": _promote, "reset": _reset, "pause": _pause, "resume": _resume}
+_ACTIONS: dict[Action, Callable[[Decision, Panel, Versions, int], Places]] = {
+    "promote": _promote,
+    "save": _save,
+    "rollback": _rollback,
+    "reset": _reset,
+    "pause": _pause,
+    "resume": _resume,
+}

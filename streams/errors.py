@@ -90,6 +90,13 @@ class ModelFailed(PipelineError):
     """
 
     record: tuple[int, int] | None = None
+    reason = "model_failed"
+
+
+class VersionUnavailable(ModelFailed):
+    """A model is to go back to a version whose bytes are lost; the cause says how."""
+
+    reason = "version_unavailable"
 
 
 class JournalMismatch(PipelineError):

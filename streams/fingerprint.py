@@ -43,7 +43,8 @@ def _declared(pipeline: Pipeline) -> str:
     policies = [getattr(pipeline.labels, name) for name in of_labels]
     places = (len(pipeline.challengers), len(pipeline.baselines))
     report = (pipeline.missing, pipeline.report_every, pipeline.sliding_periods)
-    return repr((pipeline.name, inputs, windows, policies, learners, places, watches, report))
+    kept = (pipeline.version_every, pipeline.versions_max)
+    return repr((pipeline.name, inputs, windows, policies, learners, places, watches, report, kept))
 
 
 def _user_modules(pipeline: Pipeline) -> set[ModuleType]:

@@ -10,6 +10,7 @@ import msgspec
 from models.learner import Label, LiveModel
 from models.panel import Drift
 from models.pending import PendingEvent
+from models.scores import Values
 from streams.control import Decision
 from streams.errors import RecordRejected
 from streams.ports import Output, Record
@@ -21,8 +22,11 @@ from streams.records import (
     OutcomeRecord,
     PredictionRecord,
     RejectRecord,
+    ScoreValues,
     Verdict,
+    VersionRecord,
 )
+from streams.versions import Version
 
 RECORD_BYTES_MAX = 500_000
 """The largest input record that is looked into. A reject holds the record whole, in base64, up to this size."""
@@ -158,6 +162,7 @@ def decision(
         made.id,
         made.action,
         made.model,
+        made.version,
         made.by,
         made.why,
         made.decided_time_ms,
@@ -166,6 +171,12 @@ def decision(
         number=number,
     )
     return Output("decisions", str(partition).encode(), _encode(row), timestamp_ms)
+
+
+def version(of: Version, task: int, now_ms: int, values: Values, *, kept: bool) -> Output:
+    """A version of a model, that is kept from now on, or no longer."""
+    row = VersionRecord(task, now_ms, of.model, of.label, of.version, kept, ScoreValues(*values))
+    return Output("versions", str(task).encode(), _encode(row), now_ms)
 
 
 def metrics(report: MetricsRecord) -> Output:

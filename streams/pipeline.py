@@ -59,6 +59,8 @@ class Pipeline:
         learn, whichever comes first. A checkpoint is begun at half of it; at the whole, the task waits for its end.
     inline_bytes_max
         A sealed state of up to so many bytes rides in every journal record, and a restart replays nothing. 0: never.
+    version_every, versions_max
+        How often, in record time, all models are kept as they are, to go back to; so many versions of each at the most.
     state_bytes_max
         Budget for a task's pickled state: beyond it the worker warns, for moving and saving a task gets slow.
     retention
@@ -85,6 +87,8 @@ class Pipeline:
     checkpoint_every: int = 100_000
     replay_max: timedelta = timedelta(seconds=1)
     inline_bytes_max: int = 16_384
+    version_every: timedelta = timedelta(days=1)
+    versions_max: int = 30
     state_bytes_max: int = 512 * 2**20
     retention: timedelta | None = None
 

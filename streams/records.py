@@ -179,6 +179,18 @@ class RejectRecord(msgspec.Struct, gc=False):
     value: bytes | None
 
 
+class VersionRecord(msgspec.Struct, gc=False):
+    """A model as it was at a moment, kept to go back to, or let go: ``kept`` is false then."""
+
+    task: int
+    time_ms: int  # the task's time: of the last record before it
+    model: str
+    label: str  # what people call it: "2013-03-01T00:00:00Z", "before 4f…", a name they gave
+    version: str
+    kept: bool
+    scores: ScoreValues  # over the sliding window, at its last closed period
+
+
 class DecisionRecord(msgspec.Struct, gc=False):
     """What became of a decision in one task: obeyed, or not and for which ``reason``. Coordinates are its record's."""
 
@@ -190,6 +202,7 @@ class DecisionRecord(msgspec.Struct, gc=False):
     decision: str
     action: str
     model: str | None
+    version: str | None
     by: str
     why: str
     decided_time_ms: int
@@ -205,6 +218,7 @@ OUTPUTS: dict[str, type[msgspec.Struct]] = {
     "metrics": MetricsRecord,
     "drift": DriftRecord,
     "decisions": DecisionRecord,
+    "versions": VersionRecord,
     "rejects": RejectRecord,
 }
 """Output name -> record type. The topic is ``{pipeline}.{name}``; the journal's record is in streams/journal.py."""

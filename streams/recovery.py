@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from streams import checkpoint, journal
+from streams import checkpoint, journal, versions
 from streams.batch import Batch, merge
 from streams.errors import (
     CheckpointCorrupt,
@@ -17,6 +17,7 @@ from streams.errors import (
     PipelineError,
     RecordRejected,
     StoreUnavailable,
+    VersionUnavailable,
 )
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
@@ -70,13 +71,37 @@ def recover(
     """Bring a task back from its journal and checkpoints.
 
     ``progress`` is told how many of the records to replay are done. Raises Declined when the code changed with batches
-    left to replay or a topic was made anew, CheckpointCorrupt when no checkpoint loads, StoreUnavailable when the store
-    does not answer, JournalMismatch when the replay differs from the journal or the group's offsets do.
+    left to replay or a topic was made anew, CheckpointCorrupt when no checkpoint loads, or not the version that a
+    replay goes back to, StoreUnavailable when the store does not answer, JournalMismatch when the replay differs from
+    the journal or the group's offsets do.
     """
+    topics = list(pipeline.topics_read)
+    while True:
+        committed = log.committed(topics, partition)  # waits until no transaction that could still change it is open
+        try:
+            return _recover(pipeline, partition, log, store, key, fingerprint, progress, committed)
+        except (CheckpointCorrupt, JournalMismatch):
+            if log.committed(topics, partition) == committed:
+                raise
+            _log.warning("task %d had another owner while it was being recovered: once more", partition)
+
+
+def _recover(
+    pipeline: Pipeline,
+    partition: int,
+    log: Log,
+    store: BlobStore,
+    key: bytes,
+    fingerprint: str,
+    progress: Callable[[int, int], None] | None,
+    committed: dict[str, int | None],
+) -> Recovered:
+    """The same for these offsets of the group. Should we be stopped, the next owner of the task may go on, and delete
+    what we look for."""
     where = f"{pipeline.topic('journal')}[{partition}]"
     topics = pipeline.topics_read
-    committed, tail = _of_one_moment(pipeline, partition, log, store, key)
-    task = Task(pipeline, partition)
+    tail = _tail(pipeline, partition, log, store, key)
+    task = Task(pipeline, partition, versions.loader(store, key))
     if not tail.records:
         _refuse_lost_journal(committed, where)
         return Recovered(task, None, {topic: log.beginning_offset(topic, partition) for topic in topics}, [], 0)
@@ -105,24 +130,6 @@ def read_journal(log: Log, topic: str, partition: int, start: int, end: int) -> 
     records = [journal.decode(record.value or b"", where) for record in log.read(topic, partition, start, end)]
     journal.verify_chain(records, where)
     return records
-
-
-def _of_one_moment(
-    pipeline: Pipeline, partition: int, log: Log, store: BlobStore, key: bytes
-) -> tuple[dict[str, int | None], _Tail]:
-    """The group's offsets and the journal. Should we be stopped in between, the next owner of the task may go on, and
-    delete what we look for."""
-    topics = list(pipeline.topics_read)
-    while True:
-        committed = log.committed(topics, partition)  # waits until no transaction that could still change it is open
-        try:
-            tail = _tail(pipeline, partition, log, store, key)
-        except CheckpointCorrupt:
-            if log.committed(topics, partition) == committed:
-                raise
-        else:
-            if log.committed(topics, partition) == committed:
-                return committed, tail
 
 
 def _tail(pipeline: Pipeline, partition: int, log: Log, store: BlobStore, key: bytes) -> _Tail:
@@ -261,6 +268,8 @@ def _replay(task: Task, record: JournalRecord, log: Log, where: str) -> None:
         )
     try:
         step = task.step(batch)
+    except VersionUnavailable as error:
+        raise error.__cause__ or error from None
     except ModelFailed as error:
         raise JournalMismatch(
             f"replaying batch {record.sequence} a model raised that had not: {error.what}", where=where, remedy=_SEED

@@ -29,13 +29,12 @@ def step_without(rebuild: Callable[[], Task], batch: Batch, failed: ModelFailed)
     while len(skipped) < SKIPS_MAX:
         assert failed.record is not None, "Task.step says which record it was"
         _log.warning("task %d skips a record: %s", task.partition, failed)
-        skipped[failed.record] = RecordRejected(failed.what, reason="model_failed")
+        skipped[failed.record] = RecordRejected(failed.what, reason=failed.reason)
         batch = replace(batch, skipped=skipped)
         try:
             return task, batch, task.step(batch)
         except ModelFailed as again:
             failed = again
-            task = Task(task.pipeline, task.partition)
-            task.restore(checkpoint.thaw(frozen))
+            task = task.successor(checkpoint.thaw(frozen))
     failed.remedy = f"models failed on {SKIPS_MAX} records of one batch: mend the feature function, or the models"
     raise failed

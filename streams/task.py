@@ -20,7 +20,7 @@ from models.scores import Values
 from streams import control, outputs
 from streams.batch import Batch
 from streams.control import Control
-from streams.errors import Declined, ModelFailed, RecordRejected
+from streams.errors import Declined, ModelFailed, RecordRejected, VersionUnavailable
 from streams.featurizer import Featurizer
 from streams.inputs import AnyInput
 from streams.outputs import KEY_BYTES_MAX, PREDICTION_BYTES_MAX, RECORD_BYTES_MAX, LabelFound
@@ -28,6 +28,7 @@ from streams.pipeline import Pipeline
 from streams.ports import Output, Record
 from streams.report import PeriodReport
 from streams.schema import NUMBER_MAX, TIME_MS_MAX, Decoder, Event, epoch_ms
+from streams.versions import Versions, as_of, nothing_stored
 
 TIME_UNKNOWN_MS = -1
 """The time of a task that has seen no record, and Kafka's word for a record without a timestamp."""
@@ -96,10 +97,13 @@ class Task:
         The declaration. It is not changed; several tasks may share it.
     partition
         Which partition this task owns, from 0.
+    load_version
+        Gives a version of a model that is no longer in memory, by the name of its blob: always the same one.
     """
 
-    def __init__(self, pipeline: Pipeline, partition: int) -> None:
+    def __init__(self, pipeline: Pipeline, partition: int, load_version: Callable[[str], Any] | None = None) -> None:
         self.pipeline, self.partition = pipeline, partition
+        self.versions = Versions(partition, pipeline.versions_max, load_version or nothing_stored)
         self._inputs = pipeline.inputs
         self._decoders = [Decoder(stream.type) for stream in self._inputs]
         self._events_index = len(self._inputs) - 1
@@ -138,7 +142,7 @@ class Task:
         skipped = batch.skipped
         for index, record in batch.records:
             if index == self._control_index:
-                self._decide(record)
+                self._decide(record, skipped.get((index, record.offset)))
                 continue
             stream = self._inputs[index]
             step.records[stream.topic] += 1
@@ -194,26 +198,32 @@ class Task:
             return
         self._featurizer.observe(stream, event, time_ms, self._now_ms)
 
-    def _decide(self, record: Record) -> None:
+    def _decide(self, record: Record, skipped: RecordRejected | None) -> None:
         """Obey a decision, or say why not. It moves no time, as it comes from people's clocks."""
         topic, now_ms = self.pipeline.topic("control"), max(self._now_ms, 0)
         self._step.records[topic] += 1
         try:
+            if skipped is not None:
+                raise skipped
             made = control.decode(record.value)
         except RecordRejected as rejected:
             self._reject(topic, record, rejected)
             return
         reason = ""
         try:
-            places = self._control.obey(made, self._panel)
+            places = self._control.obey(made, self._panel, self.versions, now_ms)
         except control.Refused as refused:
             reason = str(refused)
+        except VersionUnavailable as failed:
+            failed.record = (self._control_index, record.offset)
+            raise
         else:
             if places is not None:
                 self._pending.move_predictions(places)
         self._step.decisions["refused" if reason else "obeyed"] += 1
         number = self._control.obeyed
         self._put(outputs.decision(made, reason, number, topic, self.partition, record.offset, now_ms))
+        self._tell_versions()
 
     def _clean(self, stream: AnyInput, event: Event) -> None:
         for rule in stream.clean:
@@ -356,6 +366,20 @@ class Task:
         self._step.scores = {
             m.name: s.total.values() for m, s in zip(self._panel.models, self._panel.scores, strict=True)
         }
+        every_ms = round(self.pipeline.version_every.total_seconds() * 1000)
+        begun, now = (start_ms // every_ms for start_ms in (report.window_start_time_ms, self._report.start_ms or 0))
+        if begun < now:
+            for model in self._panel.models:
+                self.versions.keep(model, as_of(now * every_ms), self._now_ms)
+            self._tell_versions()
+
+    def _tell_versions(self) -> None:
+        """Of versions that were kept or dropped since."""
+        values = {m.name: s.window().values() for m, s in zip(self._panel.models, self._panel.scores, strict=True)}
+        for version, kept in self.versions.news:
+            of = values.get(version.model, Values(0))
+            self._put(outputs.version(version, self.partition, max(self._now_ms, 0), of, kept=kept))
+        self.versions.news.clear()
 
     def _count_label(self, what: str) -> None:
         self._report.labels[what] += 1
@@ -375,6 +399,7 @@ class Task:
             "pending": self._pending,
             "report": self._report,
             "control": self._control,
+            "versions": self.versions.listed,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -387,6 +412,7 @@ class Task:
             )
         self._now_ms = state["now_ms"]
         self._control = state["control"]
+        self.versions.listed = state["versions"]
         self._featurizer.restore(state["featurizer"])
         places = self._panel.restore(state["panel"])
         kept: PendingLabels = state["pending"]
@@ -397,6 +423,13 @@ class Task:
         if report.period_ms == self._report.period_ms:
             self._report = report
         self._report.sequence = report.sequence
+
+    def successor(self, state: dict[str, Any]) -> Task:
+        """Another task with this state, that knows the same versions of models."""
+        task = Task(self.pipeline, self.partition, self.versions.load)
+        task.restore(state)
+        task.versions.unsaved = dict(self.versions.unsaved)
+        return task
 
     def digest(self) -> str:
         """Canonical digest of the state: equal for equal states, in whichever process they came about."""

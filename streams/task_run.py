@@ -94,4 +94,4 @@ class TaskRun:
         self.last = record
         self.positions = tuple(record.ranges[topic][1] for topic in self.topics)
         self.checkpoints.stepped(record.records, seconds)
-        self.checkpoints.journaled(record.sequence, self.positions, record.state or record.checkpoint)
+        self.checkpoints.journaled(self.task, record.sequence, self.positions, record.state or record.checkpoint)

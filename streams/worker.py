@@ -27,7 +27,7 @@ from functools import partial
 from streams import observe
 from streams.attempts import Caution, deadly
 from streams.batch import Batch, InputBuffers
-from streams.checkpointer import Checkpointer, Span, Store
+from streams.checkpointer import Checkpointer, Span
 from streams.errors import Declined, ModelFailed
 from streams.fingerprint import fingerprint
 from streams.journal import JournalRecord, Saved
@@ -36,6 +36,7 @@ from streams.ports import Attempts, Background, BlobStore, Fetched, Log, Telemet
 from streams.records import OUTPUTS
 from streams.recovery import Recovered, recover
 from streams.skipping import step_without
+from streams.store import Store
 from streams.task import Step, Task
 from streams.task_run import TaskRun
 
@@ -155,7 +156,7 @@ class Worker:
         """A batch to step over, or an empty one if there is a checkpoint to tell of; None if there is nothing."""
         if run.last is None:
             return None
-        nothing = run.nothing() if run.checkpoints.done else None
+        nothing = run.nothing() if run.checkpoints.done(run.task) else None
         if run.checkpoints.full:
             return nothing
         settle = run.buffers.trailing and now_s - max(run.active_s) >= SETTLE_AFTER_S
@@ -183,7 +184,7 @@ class Worker:
             step = Step()
         seconds = self._clock() - started_s
         run.pace(len(batch.records), seconds, self.pipeline.batch_max)
-        saved = run.checkpoints.finished() or (run.checkpoints.small(run.task) if batch.records else None)
+        saved = run.checkpoints.finished(run.task) or (run.checkpoints.small(run.task) if batch.records else None)
         return Work(run, batch, step, seconds, saved)
 
     def _recovered_task(self, partition: int) -> Task:

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from streams.control import Action
     from streams.records import DecisionRecord
 
-models = typer.Typer(no_args_is_help=True, help="Promote, reset and pause models; see what was decided.")
+models = typer.Typer(no_args_is_help=True, help="Promote, roll back, reset and pause models; see what was decided.")
 
 File = Annotated[Path, typer.Argument(help="The Python file that declares the pipeline.")]
 Model = Annotated[str, typer.Argument(help="The name of the model.")]
+Version = Annotated[str, typer.Argument(help="What the version is called.")]
 Why = Annotated[str, typer.Option(help="Why, for those who look at it later.")]
 By = Annotated[str | None, typer.Option(help="Who decides; the user's name if not said.")]
 Wait = Annotated[float, typer.Option(help="Seconds to wait for the tasks' answers.")]
@@ -24,6 +25,32 @@ Wait = Annotated[float, typer.Option(help="Seconds to wait for the tasks' answer
 def promote(file: File, model: Model, why: Why, by: By = None, wait: Wait = 30.0) -> None:
     """Make a challenger the champion, and the champion a challenger."""
     _decide(file, "promote", model, why, by, wait)
+
+
+@models.command()
+def save(file: File, version: Version, why: Why, by: By = None, wait: Wait = 30.0) -> None:
+    """Keep all models as they are now, to go back to."""
+    _decide(file, "save", None, why, by, wait, version)
+
+
+@models.command()
+def rollback(file: File, model: Model, version: Version, why: Why, by: By = None, wait: Wait = 30.0) -> None:
+    """Let a model go back to a version: `list` tells which there are. Its scores begin anew."""
+    _decide(file, "rollback", model, why, by, wait, version)
+
+
+@models.command("list")
+def list_(file: File) -> None:
+    """The versions of each model that can be gone back to, and how good they were."""
+    from infra.decisions import versions
+    from infra.settings import Settings
+    from streams.pipeline import load_pipeline
+
+    pipeline = load_pipeline(file)
+    for each in versions(Settings.load().kafka_python(), pipeline):
+        tasks = ", ".join(str(task) for task in sorted(each.tasks))
+        lacking = "" if len(each.tasks) == pipeline.partitions else f"  of task {tasks} only"
+        typer.echo(f"{each.model}  {each.label}  {each.scores or 'not scored yet'}{lacking}")
 
 
 @models.command()
@@ -60,10 +87,13 @@ def _line(each: DecisionRecord) -> str:
 
     at = datetime.fromtimestamp(each.decided_time_ms / 1000, UTC).isoformat(timespec="seconds")
     outcome = "obeyed" if each.obeyed else f"refused: {each.reason}"
-    return f"{at}  {each.action} {each.model or ''}  by {each.by}: {each.why}  task {each.task}: {outcome}"
+    what = " ".join(filter(None, (each.action, each.model, each.version)))
+    return f"{at}  {what}  by {each.by}: {each.why}  task {each.task}: {outcome}"
 
 
-def _decide(file: Path, action: Action, model: str | None, why: str, by: str | None, wait_s: float) -> None:
+def _decide(
+    file: Path, action: Action, model: str | None, why: str, by: str | None, wait_s: float, version: str | None = None
+) -> None:
     """Send it, and print each task's answer. Ends with 1 unless all obeyed."""
     import getpass
 
@@ -72,7 +102,7 @@ def _decide(file: Path, action: Action, model: str | None, why: str, by: str | N
     from streams.pipeline import load_pipeline
 
     pipeline, config = load_pipeline(file), Settings.load().kafka_python()
-    decision = new_decision(action, model, by or getpass.getuser(), why)
+    decision = new_decision(action, model, by or getpass.getuser(), why, version)
     since = send(config, pipeline, decision)
     found = wait_for_answers(config, pipeline, decision, since, wait_s)
     for each in found:

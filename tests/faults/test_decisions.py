@@ -22,6 +22,28 @@ def champions(made: Real, partition: int) -> list[str]:
     return [name for name, before in zip(said, [None, *said], strict=False) if name != before]
 
 
+def test_a_model_goes_back_to_a_version_and_stays_there_through_kill_9(real: Callable[..., Real]) -> None:
+    made = real(partitions=2, options="checkpoint_every=100_000, inline_bytes_max=0")
+    file = str(made.file)
+    made.publish(400)
+    made.worker("1")
+    made.until(lambda: all(made.outputs(partition)["outcomes"] for partition in (0, 1)))
+    riverrun(made, "models", "save", file, "good", "--why", "release")
+    assert riverrun(made, "models", "list", file).stdout.splitlines()[0].startswith("logistic  good")
+    made.publish(400, seed=2)
+    gone_back = riverrun(made, "models", "rollback", file, "tree", "good", "--why", "worse since").stdout
+    assert gone_back.count("rollback tree good") == gone_back.count("obeyed") == 2
+    made.publish(400, seed=3)
+    made.running[0].send_signal(signal.SIGKILL)
+    made.running[0].wait(20)
+    made.worker("1")
+    refused = riverrun(made, "models", "rollback", file, "tree", "bad", "--why", "to see", code=1).stdout
+    assert refused.count("refused: there is no version 'bad' of tree, only good, before ") == 2
+    made.close()
+    made.until_done()
+    made.check()
+
+
 def test_decisions_are_obeyed_by_every_task_and_survive_kill_9(real: Callable[..., Real]) -> None:
     made = real(partitions=2, options="checkpoint_every=100_000, inline_bytes_max=0")
     file = str(made.file)

@@ -19,10 +19,13 @@ from models.pending import PendingLabels
 from streams import checkpoint, recovery
 from streams import worker as worker_module
 from streams.batch import Batch, InputBuffers
+from streams.checkpointer import Checkpointer
 from streams.errors import OutcomeUnknown
 from streams.ports import Output, Record
 from streams.recovery import recover
+from streams.shelf import Shelf
 from streams.task import Step, Task
+from streams.versions import Versions
 from streams.worker import Worker
 from tests.sim.cluster import Cluster, Producer
 from tests.sim.disk import MemoryBlobs
@@ -367,6 +370,19 @@ def decisions_not_replayed(_: Simulation) -> Iterator[None]:
 
     original = recovery._replay
     with patch.object(recovery, "_replay", replay):
+        yield
+
+
+@_planted
+def versions_not_waited_for(_: Simulation) -> Iterator[None]:
+    """A state counts as safe before the versions of models are that it names."""
+
+    def done(self: Checkpointer, task: Task) -> bool:
+        return self.pending is not None and self.pending.blob.done()
+
+    def store(self: Shelf, versions: Versions) -> None: ...
+
+    with patch.object(Checkpointer, "done", done), patch.object(Shelf, "store_now", store):
         yield
 
 

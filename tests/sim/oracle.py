@@ -96,6 +96,7 @@ def _deployed(code: Pipeline, task: Task) -> Task:
         return task
     successor = Task(code, task.partition)
     successor.restore(pickle.loads(pickle.dumps(task.state())))
+    successor.versions.unsaved = task.versions.unsaved
     return successor
 
 

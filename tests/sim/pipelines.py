@@ -17,6 +17,8 @@ IDLE_AFTER = timedelta(days=10)
 """Which input is idle is the one thing that real time decides, so two runs may differ in it and both be right. Here no
 input is idle before the simulation wants it (see simulation.py): all must come to the same."""
 
+VERSION_EVERY = timedelta(seconds=30)
+
 _KINDS = {
     "binary": trips.pipeline,
     "lean": trips.lean(),
@@ -40,6 +42,8 @@ def pipeline(
         checkpoint_every=checkpoint_every,
         inline_bytes_max=inline_bytes_max,
         idle_after=IDLE_AFTER,
+        version_every=VERSION_EVERY,
+        versions_max=2,
     )
 
 

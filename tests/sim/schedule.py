@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streams.ports import Record
+from streams.versions import as_of
 from tests.sim.pipelines import KINDS
 from tests.streams import kit
 
@@ -187,15 +188,20 @@ def _history(chance: random.Random, kind: str, partition: int, partitions: int) 
 MODELS = {"binary": ("logistic", "tree", "rule"), "regression": ("linear",), "multiclass": ("bayes", "tree")}
 
 
+ACTIONS = ("promote", "promote", "save", "rollback", "rollback", "reset", "pause", "resume", "resign")
+SAVED_BY_TIME = (as_of(1_020_000), as_of(1_050_000))
+
+
 def _decisions(chance: random.Random, kind: str, partitions: int) -> list[Publication]:
     """What somebody decides meanwhile, in each partition alike; some of it makes no sense."""
     published, turn = [], 1
-    for number in range(chance.choice((0, 0, 1, 3, 8))):
+    for number in range(chance.choice((0, 0, 3, 8))):
         turn += chance.randint(0, 12)
         decision = {
             "id": f"decision {number - (chance.random() < 0.1)}",
-            "action": chance.choice(("promote", "promote", "reset", "pause", "resume", "resign")),
-            "model": chance.choice((*MODELS.get(kind, ("logistic",)), "tree", "nobody")),
+            "action": chance.choice(("save", "save", *ACTIONS) if number == 0 else ACTIONS),
+            "model": chance.choice((*2 * MODELS.get(kind, ("logistic",)), "tree", "nobody")),
+            "version": chance.choice((*["mine"] * 6, f"before decision {number - 1}", *SAVED_BY_TIME, None)),
             "after": chance.choice((None, None, None, 0)),
             "by": "chance",
             "why": "",
