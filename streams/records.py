@@ -79,18 +79,22 @@ class ConfusionCell(msgspec.Struct, gc=False):
 
 
 class ScoreCounts(msgspec.Struct, gc=False):
-    """Sums and counts from which every score follows; two of them add up to the score of both. See models/scores.py."""
+    """Sums and counts from which every score follows; two of them add up to exactly the score of both.
+
+    See models/scores.py and streams/score_counts.py. A sum of numbers is a list of floats whose exact sum is the sum:
+    the first is the sum rounded. It is empty where the target is no number.
+    """
 
     n: int
     confusion: list[ConfusionCell]  # rare classes are one, "(others)", where all would be too many
-    log_loss_sum: float
+    log_loss_units: int  # log losses, in units of 2**-24 nat
     bins: list[int]  # probability histogram, only the bins in use: bin i holds P(True) in [i/B, (i+1)/B)
     negatives: list[int]
     positives: list[int]
-    abs_error_sum: float
-    squared_error_sum: float
-    label_sum: float
-    label_spread: float  # squared distances of labels from their own mean; that of both: plus that between the means
+    abs_error_sum: list[float]
+    squared_error_sum: list[float]
+    label_sum: list[float]
+    label_squared_sum: list[float]
 
 
 class ScoreValues(msgspec.Struct, gc=False):

@@ -11,6 +11,7 @@ from streams import checkpoint, journal
 from streams.batch import Batch, merge
 from streams.errors import (
     CheckpointCorrupt,
+    CheckpointOutdated,
     Declined,
     JournalMismatch,
     ModelFailed,
@@ -168,8 +169,11 @@ def _none_loads(failed: Mapping[str, PipelineError], where: str) -> PipelineErro
     for error in failed.values():
         if isinstance(error, StoreUnavailable):
             return error
+    newest = next(iter(failed.values()), None)
+    if isinstance(newest, CheckpointOutdated):
+        return CheckpointOutdated(f"the checkpoint is of no use: {newest.what}", where=where, remedy=newest.remedy)
     return CheckpointCorrupt(
-        f"none of {len(failed)} checkpoints loads: {next(iter(failed.values()), 'the journal names none')}",
+        f"none of {len(failed)} checkpoints loads: {newest or 'the journal names none'}",
         where=where,
         remedy="bring back the checkpoint folder and RIVERRUN_SIGNING_KEY of the worker that wrote them",
     )
