@@ -131,9 +131,14 @@ class Count(msgspec.Struct, gc=False):
 
 
 class MetricsRecord(msgspec.Struct, gc=False):
-    """One task's report of one period of record time, [window_start_time_ms, window_end_time_ms)."""
+    """One task's report of one period of record time, [window_start_time_ms, window_end_time_ms).
+
+    ``epoch`` is the life of the task: one that began anew, without a journal, behind reports of a former one has a
+    higher epoch. Within one ``sequence`` counts the reports up by one.
+    """
 
     task: int
+    epoch: int
     sequence: int
     window_start_time_ms: int
     window_end_time_ms: int

@@ -70,6 +70,8 @@ def recover(
 ) -> Recovered:
     """Bring a task back from its journal and checkpoints.
 
+    A task without a journal begins a life of its own: its epoch is the end of its reports.
+
     ``progress`` is told how many of the records to replay are done. Raises Declined when the code changed with batches
     left to replay or a topic was made anew, CheckpointCorrupt when no checkpoint loads, StoreUnavailable when the store
     does not answer, JournalMismatch when the replay differs from the journal or the group's offsets do.
@@ -81,6 +83,9 @@ def recover(
     task = Task(pipeline, partition)
     if not tail.records:
         _refuse_lost_journal(committed, where)
+        # Reports of a former life lie before this offset, so its epoch was lower; in a new topic it is 0. No report is
+        # committed before the journal's first record, which holds the epoch: a crash until then leaves the same offset.
+        task.begin(log.end_offset(pipeline.topic("metrics"), partition))
         return Recovered(task, None, {topic: log.beginning_offset(topic, partition) for topic in topics}, [], 0)
     safe, *rest = tail.records
     last = tail.records[-1]

@@ -24,6 +24,7 @@ class PeriodReport:
 
     period_ms: int
     start_ms: int | None = None
+    epoch: int = 0
     sequence: int = 0
     records: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
@@ -50,6 +51,7 @@ class PeriodReport:
         assert self.start_ms is not None
         record = MetricsRecord(
             task=task,
+            epoch=self.epoch,
             sequence=self.sequence,
             window_start_time_ms=self.start_ms,
             window_end_time_ms=self.start_ms + self.period_ms,

@@ -59,7 +59,9 @@ def root(tmp_path: Path) -> Path:
     scores = ModelScores("logistic", "1", "champion", counts, values, values)
     delays = {"label_delay_bounds_ms": [1_000], "label_delay_counts": [0, 3], "label_delay_sum_ms": 9_000}
     write(
-        sink, "metrics", MetricsRecord(0, 4, 0, 60_000, [Count("flights", 3)], [], [], [], 2, models=[scores], **delays)
+        sink,
+        "metrics",
+        MetricsRecord(0, 0, 4, 0, 60_000, [Count("flights", 3)], [], [], [], 2, models=[scores], **delays),
     )
     return root
 
