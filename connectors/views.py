@@ -94,6 +94,7 @@ _WORDS = {
     "model": "name of the model",
     "version": "version of the model",
     "role": "champion, challenger or baseline",
+    "since": "sequence of the report that its scores begin with: when it was declared, declared anew or reset",
     "prediction": "what the model predicted",
     "probability": "P(True) by the model; binary pipelines only",
     "probabilities": "class -> probability; multiclass pipelines only",
@@ -186,7 +187,7 @@ def _outcomes(files: str, kind: Kind) -> View:
 
 
 def _metrics(files: str) -> View:
-    models = [Column(name, f"m.{name}", _WORDS[name]) for name in ("model", "version", "role")]
+    models = [Column(name, f"m.{name}", _WORDS[name]) for name in ("model", "version", "role", "since")]
     scores = [
         Column(f"{span}_{score}", f"m.{span}.{score}", f"{score} {words}")
         for span, words in (("cumulative", "so far"), ("sliding", "over the sliding window"))

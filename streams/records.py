@@ -113,11 +113,16 @@ class ScoreValues(msgspec.Struct, gc=False):
 
 
 class ModelScores(msgspec.Struct, gc=False):
-    """One model in one report: this period's counts (mergeable), and the values so far and over the sliding window."""
+    """One model in one report: this period's counts (mergeable), and the values so far and over the sliding window.
+
+    ``since`` is the sequence of the task's report that the scores begin with: a later one than 0 if the model was
+    declared, declared anew or reset since.
+    """
 
     model: str
     version: str
     role: str
+    since: int
     counts: ScoreCounts
     cumulative: ScoreValues
     sliding: ScoreValues

@@ -64,7 +64,8 @@ class PeriodReport:
             label_delay_counts=self.delay_counts,
             label_delay_sum_ms=max(-INT64_MAX, min(self.delay_sum_ms, INT64_MAX)),
             models=[
-                _model_scores(*one, CONFUSION_BYTES_MAX // len(models)) for one in zip(models, scores, strict=True)
+                _model_scores(*one, self.sequence, CONFUSION_BYTES_MAX // len(models))
+                for one in zip(models, scores, strict=True)
             ],
         )
         self.start_ms = now_ms - now_ms % self.period_ms
@@ -79,12 +80,14 @@ def _counts(counter: Counter[str]) -> list[Count]:
     return [Count(name, count) for name, count in sorted(counter.items())]
 
 
-def _model_scores(model: LiveModel, score: Prequential, confusion_bytes_max: int) -> ModelScores:
+def _model_scores(model: LiveModel, score: Prequential, sequence: int, confusion_bytes_max: int) -> ModelScores:
+    since = sequence - score.periods
     period = score.close()
     return ModelScores(
         model.name,
         model.version,
         model.role,
+        since,
         counts=counts_of(period, confusion_bytes_max),
         cumulative=ScoreValues(*score.total.values()),
         sliding=ScoreValues(*score.window().values()),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -85,10 +87,11 @@ def score_of(counts: ScoreCounts) -> Score:
     return MulticlassScore(Counter(cells), counts.log_loss_units)
 
 
-def added(one: ScoreCounts, other: ScoreCounts) -> ScoreCounts:
-    """The counts of the outcomes of both."""
-    if not one.n or not other.n:
-        return one if one.n else other
-    score = score_of(one)
-    score.merge(score_of(other))  # type: ignore[arg-type]
-    return counts_of(score)
+def added(counts: Iterable[ScoreCounts], confusion_bytes_max: int = CONFUSION_BYTES_MAX) -> ScoreCounts:
+    """The counts of the outcomes of all: at least one, of one kind of target."""
+    first, *others = sorted(counts, key=lambda each: not each.n)  # of one without outcomes nobody can tell the kind
+    score: Any = score_of(first)
+    for other in others:
+        if other.n:
+            score.merge(score_of(other))
+    return counts_of(score, confusion_bytes_max)

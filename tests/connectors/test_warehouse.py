@@ -56,7 +56,7 @@ def root(tmp_path: Path) -> Path:
     write(sink, "inputs", b'{"carrier":"UA"}')
     counts = ScoreCounts(3, [], 2**23, [], [], [], [4.5, 1e-17], [0.0], [0.0], [0.0])
     values = ScoreValues(3, 0.5, *[None] * 8)
-    scores = ModelScores("logistic", "1", "champion", counts, values, values)
+    scores = ModelScores("logistic", "1", "champion", 0, counts, values, values)
     delays = {"label_delay_bounds_ms": [1_000], "label_delay_counts": [0, 3], "label_delay_sum_ms": 9_000}
     write(
         sink,

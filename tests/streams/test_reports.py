@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from dataclasses import replace
 
@@ -65,6 +66,15 @@ class TestMetrics:
             assert report.window_start_time_ms % 30_000 == 0
             assert report.window_start_time_ms >= before_ms
             before_ms = report.window_end_time_ms
+
+    def test_a_model_that_is_declared_later_says_since_which_report_it_is_scored(self) -> None:
+        before = Task(trips.lean(), 0)
+        kit.step(before, *kit.events(*[start(i, i * 40_000, f"trip {i}") for i in range(3)]))
+        task = Task(trips.lean(challengers=[trips.Learner("tree", trips.HoeffdingTreeClassifier())]), 0)
+        task.restore(pickle.loads(pickle.dumps(before.state())))
+        step = kit.step(task, *kit.events(*[start(i, i * 40_000, f"trip {i}") for i in range(3, 6)]))
+        told = [(r.sequence, [(m.model, m.since) for m in r.models]) for r in read(step.outputs, "metrics")]
+        assert told == [(i, [("logistic", 0), ("tree", 2)]) for i in (2, 3, 4)]
 
     def test_drift_is_reported_at_the_record_that_tipped_it(self) -> None:
         task = Task(trips.pipeline, 0)

@@ -30,7 +30,7 @@ def test_counts_of_any_parts_in_any_order_add_up_to_the_same_bytes(
     draw.shuffle(outcomes)
     total = counts_of(new_score(kind))
     for part in range(parts):
-        total = added(sent(total), sent(counts_of(scored(kind, outcomes[part::parts]))))
+        total = added([sent(total), sent(counts_of(scored(kind, outcomes[part::parts])))])
     assert msgspec.json.encode(total) == msgspec.json.encode(counts_of(whole))
     assert score_of(sent(total)).values() == whole.values()
 
