@@ -94,6 +94,7 @@ _WORDS = {
     "model": "name of the model",
     "version": "version of the model",
     "role": "champion, challenger or baseline",
+    "since": "sequence of the report that its scores begin with: when it was declared, declared anew or reset",
     "prediction": "what the model predicted",
     "probability": "P(True) by the model; binary pipelines only",
     "probabilities": "class -> probability; multiclass pipelines only",
@@ -104,7 +105,8 @@ _WORDS = {
     "label_topic": "topic of the label record",
     "label_offset": "offset of the label record; its partition is that of the event",
     "task": "the task, which is the partition it owns",
-    "sequence": "number of the task's report, counted up by one",
+    "epoch": "the life of the task: a higher one if it began anew, without its journal",
+    "sequence": "number of the task's report in its life, counted up by one",
     "window_start_time": "start of the period (UTC)",
     "window_end_time": "end of the period (UTC), not in it",
     "time": "the task's time then: of the newest record (UTC)",
@@ -132,7 +134,7 @@ _WORDS = {
 _EVENT = ("event_id", "event_time", "topic", "partition", "offset")
 _SAID = ("model", "version", "role", "prediction", "probability", "probabilities")
 _LABEL = ("status", "label", "label_time", "label_delay_ms", "label_topic", "label_offset")
-_PERIOD = ("task", "sequence", "window_start_time", "window_end_time")
+_PERIOD = ("task", "epoch", "sequence", "window_start_time", "window_end_time")
 _DRIFT = ("time", "topic", "partition", "offset", "detector", "watched", "model", "value", "action")
 _DECISION = (
     *("time", "topic", "partition", "offset", "decision", "action", "model"),
@@ -185,7 +187,7 @@ def _outcomes(files: str, kind: Kind) -> View:
 
 
 def _metrics(files: str) -> View:
-    models = [Column(name, f"m.{name}", _WORDS[name]) for name in ("model", "version", "role")]
+    models = [Column(name, f"m.{name}", _WORDS[name]) for name in ("model", "version", "role", "since")]
     scores = [
         Column(f"{span}_{score}", f"m.{span}.{score}", f"{score} {words}")
         for span, words in (("cumulative", "so far"), ("sliding", "over the sliding window"))

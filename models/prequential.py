@@ -35,6 +35,8 @@ class Prequential:
     total: Any = None
     open: Any = None
     closed: deque[Any] = field(default_factory=deque)
+    periods: int = 0
+    """How many periods were ever closed."""
 
     def __post_init__(self) -> None:
         self.total = self.total or new_score(self.kind)
@@ -52,6 +54,7 @@ class Prequential:
         if len(self.closed) > self.sliding:
             self.closed.popleft()
         self.open = new_score(self.kind)
+        self.periods += 1
         return period
 
     def window(self) -> Score:

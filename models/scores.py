@@ -1,5 +1,8 @@
 """Scores as sums and counts, so that those of two tasks or two periods add up to exactly those of both.
 
+Sums are integers: of log losses in units of 2**-24 nat, of numbers in quanta (models/exact.py). So neither the order of
+outcomes nor how they were split shows in a score.
+
 A binary score keeps a histogram of P(True) for each label (1,024 bins): the confusion matrix at 0.5 follows from it
 exactly, the area under the ROC curve to within half the weight of the pairs that share a bin.
 """
@@ -7,20 +10,38 @@ exactly, the area under the ROC curve to within half the weight of the pairs tha
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.exact import QUANTA, expansion, of_expansion, quanta, squares
 from models.learner import Kind, Label, Prediction
 
 BINS = 1024
 """Bins of the histogram of P(True). Even, so that 0.5 is a boundary; a power of two, so that p * BINS is exact."""
 
 LOG_LOSS_MAX = -math.log(1e-15)
-"""Log loss of a label that was called impossible: probabilities are kept away from 0 and 1 by 1e-15."""
+"""Log loss, in nats, of a label that was called impossible: probabilities are kept away from 0 and 1 by 1e-15."""
+
+LOSS_UNITS = 2**24
+"""Log losses are added up as whole numbers of units, so many of which make a nat: each is rounded to 3e-8 nat."""
+
+_LOSS_FACTOR = -float(LOSS_UNITS)
+_LOSS_UNITS_MAX = round(LOG_LOSS_MAX * LOSS_UNITS)
+
+ERROR_MAX = 1e140
+"""The largest error of a number that counts, so that squares of any number of them add up to a float.
+
+No model of riverrun comes near it: see PREDICTION_MAX in models/learner.py.
+"""
+
+WAITING_MAX = 1_000
+"""Outcomes of numbers that wait to be added up at once, as that is quicker."""
 
 
 class Values(NamedTuple):
@@ -48,8 +69,13 @@ def _f1(precision: float | None, recall: float | None) -> float | None:
     return _ratio(2 * precision * recall, precision + recall) or 0.0
 
 
-def _loss(probability: float) -> float:
-    return -math.log(probability) if probability > 1e-15 else LOG_LOSS_MAX
+def _loss(probability: float) -> int:
+    """The log loss of a label that was given this probability, in units.
+
+    >>> _loss(0.5) / LOSS_UNITS, _loss(1.0)
+    (0.6931471824645996, 0)
+    """
+    return round(log(probability) * _LOSS_FACTOR) if probability > 1e-15 else _LOSS_UNITS_MAX
 
 
 class BinaryScore:
@@ -68,19 +94,19 @@ class BinaryScore:
     def __init__(self) -> None:
         self.histogram = np.zeros((2, BINS), dtype=np.int64)
         """Counts by label (False, True) and bin of P(True); int64, shape (2, BINS)."""
-        self.log_loss_sum = 0.0
+        self.log_loss_units = 0
 
     def update(self, label: Label, prediction: Prediction) -> None:
         """Add one outcome."""
         p = prediction.probability
         assert p is not None
         self.histogram[1 if label else 0, min(int(p * BINS), BINS - 1)] += 1
-        self.log_loss_sum += _loss(p if label else 1.0 - p)
+        self.log_loss_units += _loss(p if label else 1.0 - p)
 
     def merge(self, other: BinaryScore) -> None:
         """Add all of another score's outcomes."""
         self.histogram += other.histogram
-        self.log_loss_sum += other.log_loss_sum
+        self.log_loss_units += other.log_loss_units
 
     @property
     def n(self) -> int:
@@ -102,7 +128,13 @@ class BinaryScore:
         n = tp + fp + tn + fn
         precision, recall = _ratio(tp, tp + fp), _ratio(tp, tp + fn)
         return Values(
-            n, _ratio(tp + tn, n), precision, recall, _f1(precision, recall), self._auc(), _ratio(self.log_loss_sum, n)
+            n,
+            accuracy=_ratio(tp + tn, n),
+            precision=precision,
+            recall=recall,
+            f1=_f1(precision, recall),
+            auc=self._auc(),
+            log_loss=_ratio(self.log_loss_units, n * LOSS_UNITS),
         )
 
     def _auc(self) -> float | None:
@@ -117,13 +149,16 @@ class BinaryScore:
         used = np.flatnonzero(self.histogram.any(axis=0))
         return used.tolist(), self.histogram[0, used].tolist(), self.histogram[1, used].tolist()
 
-    def __getstate__(self) -> tuple[Any, ...]:
-        return (*self.sparse(), self.log_loss_sum)
+    @classmethod
+    def of(cls, bins: list[int], negatives: list[int], positives: list[int], log_loss_units: int) -> BinaryScore:
+        """The score whose bins in use are these."""
+        score = cls()
+        score.histogram[:, bins] = negatives, positives
+        score.log_loss_units = log_loss_units
+        return score
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        bins, negatives, positives, self.log_loss_sum = state
-        self.histogram = np.zeros((2, BINS), dtype=np.int64)
-        self.histogram[:, bins] = negatives, positives
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BinaryScore.of, (*self.sparse(), self.log_loss_units)
 
 
 @dataclass(slots=True)
@@ -140,17 +175,18 @@ class MulticlassScore:
     """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    log_loss_sum: float = 0.0
+    log_loss_units: int = 0
 
     def update(self, label: Label, prediction: Prediction) -> None:
         """Add one outcome. No class predicted counts as the class ""."""
-        self.counts[str(label), "" if prediction.value is None else str(prediction.value)] += 1
-        self.log_loss_sum += _loss((prediction.probabilities or {}).get(str(label), 0.0))
+        label = str(label)
+        self.counts[label, "" if prediction.value is None else str(prediction.value)] += 1
+        self.log_loss_units += _loss((prediction.probabilities or {}).get(label, 0.0))
 
     def merge(self, other: MulticlassScore) -> None:
         """Add all of another score's outcomes."""
         self.counts.update(other.counts)
-        self.log_loss_sum += other.log_loss_sum
+        self.log_loss_units += other.log_loss_units
 
     @property
     def n(self) -> int:
@@ -180,7 +216,7 @@ class MulticlassScore:
             precision=_ratio(sum(precisions), len(classes)),
             recall=_ratio(sum(recalls), len(classes)),
             f1=_ratio(sum(f1s), len(classes)),
-            log_loss=_ratio(self.log_loss_sum, n),
+            log_loss=_ratio(self.log_loss_units, n * LOSS_UNITS),
         )
 
 
@@ -209,9 +245,8 @@ def folded(cells: Mapping[tuple[str, str], int], kept_max: int) -> dict[tuple[st
     return dict(sorted(fold.items()))
 
 
-@dataclass(slots=True)
 class RegressionScore:
-    """How far off a number was foretold.
+    """How far off a number was foretold. Labels are finite and of magnitudes up to 1e145.
 
     Examples
     --------
@@ -222,43 +257,37 @@ class RegressionScore:
     (0.667, 0.75)
     """
 
-    n: int = 0
-    abs_error_sum: float = 0.0
-    squared_error_sum: float = 0.0
-    label_sum: float = 0.0
-    label_spread: float = 0.0
-    """Squared distances of the labels from their mean, added up. (The difference of two large sums would be noise.)"""
+    def __init__(self) -> None:
+        self.n = 0
+        self._sums = [0] * len(SUMS)
+        self._waiting = array("d")  # labels and predictions in turns, not yet in the sums
 
     def update(self, label: Label, prediction: Prediction) -> None:
         """Add one outcome."""
-        y, guess = float(label), prediction.value
+        guess, waiting = prediction.value, self._waiting
         assert isinstance(guess, float)
-        self._spread(1, y, 0.0)
+        waiting.append(label)  # type: ignore[arg-type]
+        waiting.append(guess)
         self.n += 1
-        error = y - guess
-        self.abs_error_sum += abs(error)
-        self.squared_error_sum += error * error  # infinite where `** 2` would raise
-        self.label_sum += y
+        if len(waiting) >= 2 * WAITING_MAX:
+            self.sums()
 
     def merge(self, other: RegressionScore) -> None:
         """Add all of another score's outcomes."""
-        self._spread(other.n, other.label_sum, other.label_spread)
         self.n += other.n
-        self.abs_error_sum += other.abs_error_sum
-        self.squared_error_sum += other.squared_error_sum
-        self.label_sum += other.label_sum
+        self._sums = [one + two for one, two in zip(self.sums(), other.sums(), strict=True)]
 
-    def _spread(self, n: int, label_sum: float, label_spread: float) -> None:
-        """Take in the spread of others: their own, and that between the two means.
-
-        References: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances",
-        COMPSTAT 1982.
-        """
-        if n and self.n:
-            apart = label_sum / n - self.label_sum / self.n
-            self.label_spread += label_spread + apart * apart * (n * self.n / (n + self.n))
-        else:
-            self.label_spread += label_spread
+    def sums(self) -> list[int]:
+        """What ``SUMS`` names, in quanta. The square of an error is rounded to a float, that of a label is not."""
+        if self._waiting:
+            outcomes = np.frombuffer(self._waiting).reshape(-1, 2)
+            labels = outcomes[:, 0]
+            errors = np.fmin(np.abs(labels - outcomes[:, 1]), ERROR_MAX)
+            label_squares = sum(map(quanta, squares(labels)))
+            more = (quanta(errors), quanta(errors * errors), quanta(labels), label_squares)
+            self._sums = [one + two for one, two in zip(self._sums, more, strict=True)]
+            self._waiting = array("d")
+        return self._sums
 
     def confusion(self) -> dict[tuple[str, str], int]:
         """Numbers have none."""
@@ -266,15 +295,40 @@ class RegressionScore:
 
     def values(self) -> Values:
         """The scores so far."""
-        if not self.n:
+        n = self.n
+        if not n:
             return Values(0)
-        r2 = 1 - self.squared_error_sum / self.label_spread if self.label_spread > 0 else None
+        abs_error, squared_error, label, label_squared = self.sums()
+        # n times the squared distances of the labels from their mean, added up, in quanta of quanta: exact until here
+        spread = n * label_squared * QUANTA - label * label
         return Values(
-            self.n,
-            mae=self.abs_error_sum / self.n,
-            rmse=math.sqrt(self.squared_error_sum / self.n),
-            r2=r2 if r2 is not None and math.isfinite(r2) else None,
+            n,
+            mae=abs_error / (n * QUANTA),
+            rmse=math.sqrt(squared_error / (n * QUANTA)),
+            r2=_r2(n * squared_error * QUANTA, spread),
         )
+
+    @classmethod
+    def of(cls, n: int, sums: Iterable[Iterable[float]]) -> RegressionScore:
+        """The score of ``n`` outcomes, with the expansions of its sums."""
+        score = cls()
+        score.n, score._sums = n, list(map(of_expansion, sums))
+        return score
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RegressionScore.of, (self.n, list(map(expansion, self.sums())))
+
+
+def _r2(errors: int, spread: int) -> float | None:
+    """None where labels have no spread, or so little that the score is beyond floats."""
+    try:
+        return (spread - errors) / spread if spread > 0 else None
+    except OverflowError:
+        return None
+
+
+SUMS = ("abs_error_sum", "squared_error_sum", "label_sum", "label_squared_sum")
+"""What a score of numbers adds up."""
 
 
 Score = BinaryScore | MulticlassScore | RegressionScore

@@ -16,12 +16,16 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from streams.errors import CheckpointCorrupt
+from streams.errors import CheckpointCorrupt, CheckpointOutdated
 from streams.ports import BlobStore
 
-MAGIC = b"riverrun-checkpoint-2\n"
+LAYOUT = 3
+"""Which layout of a task's state this is. One more when a state of before can no longer be restored."""
+
+MAGIC = b"riverrun-checkpoint-%d\n" % LAYOUT
 _SIGNATURE_BYTES = 32
 _LENGTH_BYTES = 8
+_MAGIC_OF_ANY = re.compile(rb"riverrun-checkpoint-(\d+)\n")
 _NAME = re.compile(r"(\d{4,})-(\d{12})-([0-9a-f]{64})")
 
 
@@ -80,9 +84,20 @@ def seal(frozen: bytes, key: bytes) -> bytes:
 
 
 def unseal(sealed: bytes, key: bytes, where: str) -> Any:
-    """The state. Raises CheckpointCorrupt, before anything is unpickled, unless it is whole and signed with our key."""
+    """The state.
+
+    Raises CheckpointCorrupt, before anything is unpickled, unless it is whole and signed with our key;
+    CheckpointOutdated when it has another layout.
+    """
     remedy = "the checkpoint before it is used; look at the disk, and at RIVERRUN_SIGNING_KEY"
     if not sealed.startswith(MAGIC):
+        other = _MAGIC_OF_ANY.match(sealed)
+        if other:
+            raise CheckpointOutdated(
+                f"it has layout {int(other[1])}, and this version of riverrun reads layout {LAYOUT}",
+                where=where,
+                remedy="run the version that wrote it, or start the pipeline anew under another name",
+            )
         raise CheckpointCorrupt("it does not begin as a checkpoint does", where=where, remedy=remedy)
     body = memoryview(sealed)[len(MAGIC) :]
     signature, payload = bytes(body[:_SIGNATURE_BYTES]), body[_SIGNATURE_BYTES:]

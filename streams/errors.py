@@ -7,6 +7,7 @@ PipelineError
 ├── Fenced            rejoin: another worker owns the task now; this one exits
 ├── OutcomeUnknown    rebuild: drop the tasks' state, read the journal, replay
 ├── CheckpointCorrupt fall back: the checkpoint before is used
+│   └── CheckpointOutdated   stop, if they all are: another version of riverrun wrote them
 ├── StoreUnavailable  go on, and try again: the checkpoint store cannot be written or read now
 ├── ModelFailed       skip: rebuild the task, step over the batch again without the record a model raised on
 └── JournalMismatch   stop: replay did not reproduce what was committed
@@ -75,6 +76,10 @@ class OutcomeUnknown(PipelineError):
 
 class CheckpointCorrupt(PipelineError):
     """A checkpoint blob is missing, truncated, or not signed with our key. Nothing was unpickled."""
+
+
+class CheckpointOutdated(CheckpointCorrupt):
+    """A checkpoint of another layout: another version of riverrun wrote it. Nothing was unpickled."""
 
 
 class StoreUnavailable(PipelineError):

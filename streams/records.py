@@ -79,18 +79,22 @@ class ConfusionCell(msgspec.Struct, gc=False):
 
 
 class ScoreCounts(msgspec.Struct, gc=False):
-    """Sums and counts from which every score follows; two of them add up to the score of both. See models/scores.py."""
+    """Sums and counts from which every score follows; two of them add up to exactly the score of both.
+
+    See models/scores.py and streams/score_counts.py. A sum of numbers is a list of floats whose exact sum is the sum:
+    the first is the sum rounded. It is empty where the target is no number.
+    """
 
     n: int
     confusion: list[ConfusionCell]  # rare classes are one, "(others)", where all would be too many
-    log_loss_sum: float
+    log_loss_units: int  # log losses, in units of 2**-24 nat
     bins: list[int]  # probability histogram, only the bins in use: bin i holds P(True) in [i/B, (i+1)/B)
     negatives: list[int]
     positives: list[int]
-    abs_error_sum: float
-    squared_error_sum: float
-    label_sum: float
-    label_spread: float  # squared distances of labels from their own mean; that of both: plus that between the means
+    abs_error_sum: list[float]
+    squared_error_sum: list[float]
+    label_sum: list[float]
+    label_squared_sum: list[float]
 
 
 class ScoreValues(msgspec.Struct, gc=False):
@@ -109,11 +113,16 @@ class ScoreValues(msgspec.Struct, gc=False):
 
 
 class ModelScores(msgspec.Struct, gc=False):
-    """One model in one report: this period's counts (mergeable), and the values so far and over the sliding window."""
+    """One model in one report: this period's counts (mergeable), and the values so far and over the sliding window.
+
+    ``since`` is the sequence of the task's report that the scores begin with: a later one than 0 if the model was
+    declared, declared anew or reset since.
+    """
 
     model: str
     version: str
     role: str
+    since: int
     counts: ScoreCounts
     cumulative: ScoreValues
     sliding: ScoreValues
@@ -127,9 +136,14 @@ class Count(msgspec.Struct, gc=False):
 
 
 class MetricsRecord(msgspec.Struct, gc=False):
-    """One task's report of one period of record time, [window_start_time_ms, window_end_time_ms)."""
+    """One task's report of one period of record time, [window_start_time_ms, window_end_time_ms).
+
+    ``epoch`` is the life of the task: one that began anew, without a journal, behind reports of a former one has a
+    higher epoch. Within one ``sequence`` counts the reports up by one.
+    """
 
     task: int
+    epoch: int
     sequence: int
     window_start_time_ms: int
     window_end_time_ms: int

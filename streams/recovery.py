@@ -11,6 +11,7 @@ from streams import checkpoint, journal, versions
 from streams.batch import Batch, merge
 from streams.errors import (
     CheckpointCorrupt,
+    CheckpointOutdated,
     Declined,
     JournalMismatch,
     ModelFailed,
@@ -70,6 +71,8 @@ def recover(
 ) -> Recovered:
     """Bring a task back from its journal and checkpoints.
 
+    A task without a journal begins a life of its own: its epoch is the end of its reports.
+
     ``progress`` is told how many of the records to replay are done. Raises Declined when the code changed with batches
     left to replay or a topic was made anew, CheckpointCorrupt when no checkpoint loads, or not the version that a
     replay goes back to, StoreUnavailable when the store does not answer, JournalMismatch when the replay differs from
@@ -104,6 +107,9 @@ def _recover(
     task = Task(pipeline, partition, versions.loader(store, key))
     if not tail.records:
         _refuse_lost_journal(committed, where)
+        # Reports of a former life lie before this offset, so its epoch was lower; in a new topic it is 0. No report is
+        # committed before the journal's first record, which holds the epoch: a crash until then leaves the same offset.
+        task.begin(log.end_offset(pipeline.topic("metrics"), partition))
         return Recovered(task, None, {topic: log.beginning_offset(topic, partition) for topic in topics}, [], 0)
     safe, *rest = tail.records
     last = tail.records[-1]
@@ -196,8 +202,11 @@ def _none_loads(failed: Mapping[str, PipelineError], where: str) -> PipelineErro
     for error in failed.values():
         if isinstance(error, StoreUnavailable):
             return error
+    newest = next(iter(failed.values()), None)
+    if isinstance(newest, CheckpointOutdated):
+        return CheckpointOutdated(f"the checkpoint is of no use: {newest.what}", where=where, remedy=newest.remedy)
     return CheckpointCorrupt(
-        f"none of {len(failed)} checkpoints loads: {next(iter(failed.values()), 'the journal names none')}",
+        f"none of {len(failed)} checkpoints loads: {newest or 'the journal names none'}",
         where=where,
         remedy="bring back the checkpoint folder and RIVERRUN_SIGNING_KEY of the worker that wrote them",
     )

@@ -6,24 +6,14 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import msgspec
 
 from models.learner import LiveModel
 from models.prequential import Prequential
-from models.scores import BinaryScore, MulticlassScore, RegressionScore, Score, folded
-from streams.records import ConfusionCell, Count, MetricsRecord, ModelScores, ScoreCounts, ScoreValues
+from streams.records import Count, MetricsRecord, ModelScores, ScoreValues
+from streams.score_counts import CONFUSION_BYTES_MAX, counts_of
 
 DELAY_BOUNDS_MS = (1_000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000)
 """Buckets of the label delay: 1 s, 10 s, 1 min, 10 min, 1 h, 6 h, 1 d, 7 d, longer."""
-
-
-CONFUSION_BYTES_MAX = 600_000
-"""How much of a metrics record the confusion matrices of all models may take."""
-
-CELLS_ALWAYS = 4
-"""As many cells need no measuring: those of a binary target, or of one class and all others."""
 
 INT64_MAX = 2**63 - 1
 
@@ -34,6 +24,7 @@ class PeriodReport:
 
     period_ms: int
     start_ms: int | None = None
+    epoch: int = 0
     sequence: int = 0
     records: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
@@ -60,6 +51,7 @@ class PeriodReport:
         assert self.start_ms is not None
         record = MetricsRecord(
             task=task,
+            epoch=self.epoch,
             sequence=self.sequence,
             window_start_time_ms=self.start_ms,
             window_end_time_ms=self.start_ms + self.period_ms,
@@ -72,7 +64,8 @@ class PeriodReport:
             label_delay_counts=self.delay_counts,
             label_delay_sum_ms=max(-INT64_MAX, min(self.delay_sum_ms, INT64_MAX)),
             models=[
-                _model_scores(*one, CONFUSION_BYTES_MAX // len(models)) for one in zip(models, scores, strict=True)
+                _model_scores(*one, self.sequence, CONFUSION_BYTES_MAX // len(models))
+                for one in zip(models, scores, strict=True)
             ],
         )
         self.start_ms = now_ms - now_ms % self.period_ms
@@ -87,44 +80,15 @@ def _counts(counter: Counter[str]) -> list[Count]:
     return [Count(name, count) for name, count in sorted(counter.items())]
 
 
-def _model_scores(model: LiveModel, score: Prequential, confusion_bytes_max: int) -> ModelScores:
+def _model_scores(model: LiveModel, score: Prequential, sequence: int, confusion_bytes_max: int) -> ModelScores:
+    since = sequence - score.periods
     period = score.close()
     return ModelScores(
         model.name,
         model.version,
         model.role,
+        since,
         counts=counts_of(period, confusion_bytes_max),
         cumulative=ScoreValues(*score.total.values()),
         sliding=ScoreValues(*score.window().values()),
     )
-
-
-def _cells(score: Score, bytes_max: int) -> list[ConfusionCell]:
-    """The confusion matrix, with the rarest classes folded into one until it fits."""
-    confusion = score.confusion()
-    cells = [ConfusionCell(*cell, count) for cell, count in confusion.items()]
-    kept = len(confusion)
-    while len(cells) > CELLS_ALWAYS and len(msgspec.json.encode(cells)) > bytes_max:
-        kept //= 2
-        cells = [ConfusionCell(*cell, count) for cell, count in folded(confusion, kept).items()]
-    return cells
-
-
-def counts_of(score: Score, confusion_bytes_max: int = CONFUSION_BYTES_MAX) -> ScoreCounts:
-    """A score's sums and counts as they are published."""
-    counts: dict[str, Any] = dict.fromkeys(ScoreCounts.__struct_fields__, 0.0) | {
-        "n": score.n,
-        "confusion": _cells(score, confusion_bytes_max),
-        "bins": [],
-        "negatives": [],
-        "positives": [],
-    }
-    if isinstance(score, BinaryScore):
-        counts["log_loss_sum"] = score.log_loss_sum
-        counts["bins"], counts["negatives"], counts["positives"] = score.sparse()
-    elif isinstance(score, MulticlassScore):
-        counts["log_loss_sum"] = score.log_loss_sum
-    else:
-        assert isinstance(score, RegressionScore)
-        counts |= {name: getattr(score, name) for name in score.__dataclass_fields__}
-    return ScoreCounts(**counts)

@@ -132,6 +132,16 @@ class Task:
         return self._now_ms
 
     @property
+    def epoch(self) -> int:
+        """Which life of the task this is: what its reports are numbered by, besides their sequence."""
+        return self._report.epoch
+
+    def begin(self, epoch: int) -> None:
+        """Begin a life: a task that is made anew behind reports of a former life has a higher epoch."""
+        assert self._now_ms == TIME_UNKNOWN_MS, "a life begins before the first record"
+        self._report.epoch = epoch
+
+    @property
     def pending_labels(self) -> int:
         """Events that wait for their label."""
         return len(self._pending)
@@ -422,7 +432,7 @@ class Task:
         report: PeriodReport = state["report"]
         if report.period_ms == self._report.period_ms:
             self._report = report
-        self._report.sequence = report.sequence
+        self._report.epoch, self._report.sequence = report.epoch, report.sequence
 
     def successor(self, state: dict[str, Any]) -> Task:
         """Another task with this state, that knows the same versions of models."""

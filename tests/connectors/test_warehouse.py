@@ -54,12 +54,14 @@ def root(tmp_path: Path) -> Path:
         sink, "rejects", RejectRecord("flights.departures", 0, 9, 5_000, "json", "", "bad", 5, True, b"EWR", b"\xff{")
     )
     write(sink, "inputs", b'{"carrier":"UA"}')
-    counts = ScoreCounts(3, [], 0.5, [], [], [], 0.0, 0.0, 0.0, 0.0)
+    counts = ScoreCounts(3, [], 2**23, [], [], [], [4.5, 1e-17], [0.0], [0.0], [0.0])
     values = ScoreValues(3, 0.5, *[None] * 8)
-    scores = ModelScores("logistic", "1", "champion", counts, values, values)
+    scores = ModelScores("logistic", "1", "champion", 0, counts, values, values)
     delays = {"label_delay_bounds_ms": [1_000], "label_delay_counts": [0, 3], "label_delay_sum_ms": 9_000}
     write(
-        sink, "metrics", MetricsRecord(0, 4, 0, 60_000, [Count("flights", 3)], [], [], [], 2, models=[scores], **delays)
+        sink,
+        "metrics",
+        MetricsRecord(0, 0, 4, 0, 60_000, [Count("flights", 3)], [], [], [], 2, models=[scores], **delays),
     )
     return root
 
@@ -79,6 +81,7 @@ def test_one_row_an_event_and_model(root):
 def test_metrics_reports_rejects_and_inputs_read_as_people_expect(root):
     sql = "SELECT task, model, n, cumulative_accuracy, sliding_n FROM metrics"
     assert rows(root, sql) == [(0, "logistic", 3, 0.5, 3)]
+    assert rows(root, "SELECT counts.log_loss_units, counts.abs_error_sum[1] FROM metrics") == [(2**23, 4.5)]
     assert rows(root, "SELECT records['flights'], pending_labels FROM reports") == [(3, 2)]
     assert rows(root, "SELECT key_text, value, value_text FROM rejects") == [("EWR", b"\xff{", None)]
     assert rows(root, "SELECT value_text->>'carrier', record_time::VARCHAR FROM inputs") == [

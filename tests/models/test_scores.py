@@ -6,6 +6,7 @@ import math
 import pickle
 import random
 from collections.abc import Sequence
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,21 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from models.digest import state_digest
+from models.exact import QUANTA
 from models.learner import Kind, Label, Prediction
-from models.scores import LOG_LOSS_MAX, BinaryScore, MulticlassScore, RegressionScore, Score, Values, folded, new_score
+from models.scores import (
+    ERROR_MAX,
+    LOG_LOSS_MAX,
+    LOSS_UNITS,
+    WAITING_MAX,
+    BinaryScore,
+    MulticlassScore,
+    RegressionScore,
+    Score,
+    Values,
+    folded,
+    new_score,
+)
 
 Outcome = tuple[Label, Prediction]
 
@@ -36,13 +50,14 @@ def multiclass(probabilities: dict[str, float]) -> Prediction:
 
 
 probabilities = st.floats(0, 1)
-numbers = st.floats(-1e6, 1e6)
+numbers = st.floats(-1e15, 1e15)
+guesses = st.floats(-1e100, 1e100)
 classes = st.sampled_from("abc")
 binary_outcomes = st.lists(st.tuples(st.booleans(), probabilities.map(binary)), max_size=30)
 multiclass_outcomes = st.lists(
     st.tuples(classes, st.dictionaries(classes, probabilities, max_size=3).map(multiclass)), max_size=30
 )
-regression_outcomes = st.lists(st.tuples(numbers, numbers.map(Prediction)), max_size=30)
+regression_outcomes = st.lists(st.tuples(numbers, (numbers | guesses).map(Prediction)), max_size=30)
 of_any_kind = st.one_of(
     st.tuples(st.just("binary"), binary_outcomes, binary_outcomes),
     st.tuples(st.just("multiclass"), multiclass_outcomes, multiclass_outcomes),
@@ -104,19 +119,47 @@ def test_regression_scores_are_scikit_learns(seed: int) -> None:
     assert values.r2 == pytest.approx(sk.r2_score(labels, said))
 
 
-@given(of_any_kind)
-def test_merging_two_scores_is_scoring_both(case: tuple[Kind, list[Outcome], list[Outcome]]) -> None:
+@given(of_any_kind, st.randoms(use_true_random=False), st.integers(1, 5))
+def test_scores_of_any_parts_in_any_order_add_up_to_exactly_the_score_of_all(
+    case: tuple[Kind, list[Outcome], list[Outcome]], draw: random.Random, parts: int
+) -> None:
+    # outcomes   a b c d e         in order, by one score
+    #            d a │ e │ c b     shuffled, by several: nothing shows of it
     kind, left, right = case
-    merged, both = scored(kind, left), scored(kind, [*left, *right])
-    merged.merge(scored(kind, right))
-    assert merged.n == both.n == len(left) + len(right)
-    assert merged.confusion() == both.confusion()
-    got, wanted = merged.values()._asdict(), both.values()._asdict()
-    for name in set(got) - {"r2"}:  # whether labels have a spread may depend on the last bit of their means
-        if wanted[name] is None:
-            assert got[name] is None
-        else:
-            assert got[name] == pytest.approx(wanted[name], rel=1e-9, abs=1e-9), name
+    outcomes = [*left, *right]
+    whole = scored(kind, outcomes)
+    draw.shuffle(outcomes)
+    merged = new_score(kind)
+    for part in range(parts):
+        merged.merge(scored(kind, outcomes[part::parts]))  # type: ignore[arg-type]
+    assert merged.values() == whole.values()
+    assert merged.confusion() == whole.confusion()
+    assert exactly(merged) == exactly(whole)
+
+
+def exactly(score: Score) -> tuple[object, ...]:
+    """All that a score knows."""
+    if isinstance(score, BinaryScore):
+        return (score.sparse(), score.log_loss_units)
+    if isinstance(score, MulticlassScore):
+        return (score.confusion(), score.log_loss_units)
+    return (score.n, score.sums())
+
+
+def test_more_numbers_than_may_wait_are_added_up_exactly() -> None:
+    draw = random.Random(1)
+    said = [draw.uniform(-1, 1) * 10 ** draw.randint(-20, 15) for _ in range(3 * WAITING_MAX)]
+    score = scored("regression", [(y, Prediction(0.0)) for y in said])
+    assert isinstance(score, RegressionScore)
+    wanted = [map(abs, map(Fraction, said)), (Fraction(y * y) for y in said), map(Fraction, said)]
+    wanted.append(Fraction(y) ** 2 for y in said)
+    assert [Fraction(quanta, QUANTA) for quanta in score.sums()] == [sum(values) for values in wanted]
+
+
+def test_a_log_loss_is_a_whole_number_of_units() -> None:
+    score = scored("binary", [(True, binary(0.3)), (True, binary(1.0))])
+    assert isinstance(score, BinaryScore)
+    assert score.log_loss_units == round(-math.log(0.3) * LOSS_UNITS)
 
 
 @given(of_any_kind)
@@ -157,8 +200,9 @@ def test_half_a_chance_is_called_true() -> None:
 
 
 def test_a_label_called_impossible_costs_a_bounded_log_loss() -> None:
-    assert scored("binary", [(True, binary(0.0)), (False, binary(1.0))]).values().log_loss == LOG_LOSS_MAX
-    assert scored("multiclass", [("a", multiclass({"b": 1.0}))]).values().log_loss == LOG_LOSS_MAX
+    most = pytest.approx(LOG_LOSS_MAX, abs=1 / LOSS_UNITS)
+    assert scored("binary", [(True, binary(0.0)), (False, binary(1.0))]).values().log_loss == most
+    assert scored("multiclass", [("a", multiclass({"b": 1.0}))]).values().log_loss == most
 
 
 def test_a_model_that_knows_no_class_yet_is_wrong_and_not_an_error() -> None:
@@ -200,9 +244,10 @@ def test_folding_a_confusion_matrix_keeps_what_was_right_and_what_was_wrong(cell
             )
 
 
-def test_a_number_absurdly_far_off_costs_an_infinite_error_and_stops_nothing() -> None:
-    values = scored("regression", [(1.0, Prediction(1e200)), (2.0, Prediction(2.0))]).values()
-    assert (values.mae, values.rmse) == (5e199, math.inf)
+@pytest.mark.parametrize("guess", [1e200, -1e308, math.inf, math.nan])
+def test_a_number_absurdly_far_off_costs_a_bounded_error_and_stops_nothing(guess: float) -> None:
+    values = scored("regression", [(1.0, Prediction(guess)), (2.0, Prediction(2.0))]).values()
+    assert (values.mae, values.rmse) == (ERROR_MAX / 2, pytest.approx(ERROR_MAX / math.sqrt(2)))
 
 
 def test_the_binary_histogram_is_published_by_the_bins_in_use() -> None:

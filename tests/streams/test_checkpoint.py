@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streams import checkpoint
 from streams.checkpoint import BlobName
-from streams.errors import CheckpointCorrupt
+from streams.errors import CheckpointCorrupt, CheckpointOutdated
 from tests.sim.disk import MemoryBlobs
 
 KEY = b"our key"
@@ -101,6 +101,13 @@ def test_any_truncation_and_any_flipped_bit_is_refused(data: Any) -> None:
         refused(store, name)
         store.blobs[named(broken)] = broken
         refused(store, named(broken))
+
+
+def test_a_state_of_another_layout_is_not_unpickled_and_says_so(store: MemoryBlobs) -> None:
+    sealed = store.blobs[save(store, Bomb("of another version"))].replace(checkpoint.MAGIC, b"riverrun-checkpoint-2\n")
+    with pytest.raises(CheckpointOutdated, match=f"layout 2, .* reads layout {checkpoint.LAYOUT}"):
+        checkpoint.unseal(sealed, KEY, "here")
+    assert exploded == []
 
 
 def test_a_missing_blob_is_a_corrupt_checkpoint(store: MemoryBlobs) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams import journal, recovery
+from streams import checkpoint, journal, recovery
 from streams import worker as worker_module
-from streams.errors import CheckpointCorrupt, Declined, JournalMismatch, PipelineError
+from streams.errors import CheckpointCorrupt, CheckpointOutdated, Declined, JournalMismatch, PipelineError
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
 from streams.recovery import Recovered, recover
@@ -140,6 +140,15 @@ def test_without_any_checkpoint_it_stops_before_anything_is_replayed() -> None:
 
 def test_with_another_signing_key_it_stops() -> None:
     refused(killed(world()), CheckpointCorrupt, "RIVERRUN_SIGNING_KEY", key=b"another")
+
+
+def test_checkpoints_of_another_version_of_riverrun_stop_it_and_are_named_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(checkpoint, "MAGIC", b"riverrun-checkpoint-2\n")
+        made = killed(world())
+    refused(made, CheckpointOutdated, "layout 2")
 
 
 def test_a_checkpoint_far_behind_the_end_of_the_journal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
