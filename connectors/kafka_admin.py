@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from connectors.kafka_errors import translated
@@ -21,7 +22,12 @@ _TIMEOUT_MS = 10_000
 logging.getLogger("kafka").addHandler(logging.NullHandler())  # what matters reaches us as errors
 
 
-def create_topics(config: dict[str, Any], partitions: Mapping[str, int], retention_ms: int = -1) -> list[str]:
+def create_topics(
+    config: dict[str, Any],
+    partitions: Mapping[str, int],
+    retention_ms: int = -1,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """Create the topics that are missing, and wait until they can be used.
 
     Parameters
@@ -30,6 +36,8 @@ def create_topics(config: dict[str, Any], partitions: Mapping[str, int], retenti
         Topic -> partition count. A topic that exists is left as it is, and must have this count.
     retention_ms
         How long new topics keep their records, ms of record time; -1 keeps them for good.
+    more
+        Other settings of new topics, by Kafka's names.
 
     Returns
     -------
@@ -51,7 +59,7 @@ def create_topics(config: dict[str, Any], partitions: Mapping[str, int], retenti
             )
     missing = sorted(partitions.keys() - existing.keys())
     if missing:
-        configs = {"retention.ms": str(retention_ms)}
+        configs = {"retention.ms": str(retention_ms), **more}
         new = {topic: {"num_partitions": partitions[topic], "configs": configs} for topic in missing}
         with administered(config, ", ".join(missing)) as admin:
             admin.create_topics(new, wait_for_metadata=True)

@@ -20,6 +20,7 @@ from streams.errors import Declined
 
 PREFIX = "RIVERRUN_"
 KEY_BYTES_MIN = 16
+"""Of the signing key, and of the monitor's token."""
 
 
 class Settings(BaseSettings):
@@ -27,7 +28,8 @@ class Settings(BaseSettings):
 
     ``home`` holds all local data. ``bootstrap_servers`` names a Kafka cluster ("host:port,host:port"); None means the
     embedded broker of ``home``. The rest is how that cluster wants to be spoken to, for both clients alike, and the key
-    that checkpoints are signed with. ``checkpoints`` is where they go: a folder, or a URI (``s3://…``).
+    that checkpoints are signed with. ``checkpoints`` is where they go: a folder, or a URI (``s3://…``). Whoever knows
+    ``monitor_token`` may use the monitor.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Settings(BaseSettings):
     ssl_keyfile_password: SecretStr | None = None
     signing_key: SecretStr | None = None
     checkpoints: str | None = None
+    monitor_token: SecretStr | None = None
 
     @classmethod
     def load(cls) -> Settings:
@@ -91,6 +94,10 @@ class Settings(BaseSettings):
         if self.signing_key and len(self.signing_key.get_secret_value()) < KEY_BYTES_MIN:
             raise _declined(
                 "signing_key", f"shorter than {KEY_BYTES_MIN} characters", "`openssl rand -hex 32` makes one"
+            )
+        if self.monitor_token and len(self.monitor_token.get_secret_value()) < KEY_BYTES_MIN:
+            raise _declined(
+                "monitor_token", f"shorter than {KEY_BYTES_MIN} characters", "`openssl rand -hex 32` makes one"
             )
         return self
 

@@ -59,6 +59,11 @@ METRICS = {
     # source connector
     "source_records": _Metric(Counter, "Records sent by the source.", ("source",)),
     "source_remaining_records": _Metric(Gauge, "Records the source has still to send.", ("source",)),
+    # monitor
+    "monitor_notes": _Metric(
+        Counter, "Records of tasks taken into the picture; news: not seen before.", ("output", "news")
+    ),
+    "monitor_unreadable": _Metric(Counter, "Records that the monitor could not read.", ("output",)),
     # up
     "process_restarts": _Metric(Counter, "Child processes started again after they ended.", ("role",)),
 }

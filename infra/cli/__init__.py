@@ -21,6 +21,7 @@ COMMANDS = {
     "backtest": ("Pipelines", "Run a pipeline over recorded inputs, without Kafka."),
     "worker": ("Roles, a process each", "Run a worker: clean, featurize, predict, learn."),
     "sink": ("Roles, a process each", "Write inputs and outputs to Parquet and the DuckDB warehouse."),
+    "monitor": ("Roles, a process each", "Merge what all tasks report into one live picture: page and API."),
     "connect": ("Roles, a process each", "Run a source connector."),
     "state": ("Pipelines", "List, verify, show and prune what is saved of a pipeline's tasks."),
     "models": ("Results", "Promote, reset and pause models; see what was decided."),

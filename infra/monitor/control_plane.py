@@ -1,51 +1,143 @@
 """The Faust application behind the monitor: from what tasks put out to one picture of each pipeline.
 
-    {name}.metrics, .drift, …  ──watch──▶  riverrun-monitor-notes  ──take──▶ pictures ──▶ a table, its changelog
-         n partitions                           1 partition                   1 partition
+    {name}.metrics, .drift, …  ──watch──▶  riverrun-monitor-{names}-notes  ──take──▶ pictures ──▶ a table, its changelog
+         n partitions                           1 partition                          1 partition
 
 A table's changelog has as many partitions as the topic that feeds it: so what n tasks report goes through a topic of
-one. With several monitors one of them takes, and another takes over when it dies. Delivery is at least once; a note that
-comes again changes nothing (picture.py).
+one. With several monitors one of them takes, and another takes over when it dies. Delivery is at least once, from the
+first record on; a note that comes again changes nothing (picture.py), and what one changes it changes as a whole
+(ledger.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import faust
 import msgspec
+from faust.types import TP
 
+from connectors.kafka_admin import create_topics
+from infra.monitor.faust_kafka import MESSAGE_BYTES_MAX, new_app
+from infra.monitor.news import News
 from infra.monitor.picture import OUTPUTS, Note, Picture
 from infra.settings import Settings
+from infra.topics import apply_topics
+from streams.errors import RecordRejected
 from streams.pipeline import Pipeline
+from streams.ports import Telemetry
 
-APP = "riverrun-monitor"
-"""Faust's name for it: the consumer group, and the prefix of its topics."""
+NOTES_KEPT_MS = 7 * 86_400_000
+"""Notes are needed until they are taken: no longer than all monitors may be down between reading and taking."""
+
+_log = logging.getLogger("riverrun.monitor")
+
+
+def app_name(pipelines: Sequence[Pipeline]) -> str:
+    """Faust's name for a monitor of these pipelines: its consumer group, and the prefix of its topics.
+
+    >>> from tests.streams.pipelines import trips
+    >>> app_name([trips.pipeline])
+    'riverrun-monitor-trips'
+    """
+    names = "-".join(sorted(pipeline.name for pipeline in pipelines))
+    short = names if len(names) <= 100 else hashlib.sha256(names.encode()).hexdigest()[:32]
+    return f"riverrun-monitor-{short}"
 
 
 class ControlPlane:
     """Pictures of these pipelines, kept up to date while ``app`` runs.
 
-    ``pictures`` is empty until the table is read, and when another monitor has it.
+    Parameters
+    ----------
+    pipelines
+        Which; their names differ.
+    instance
+        Names this monitor among several of the same pipelines.
+    folder
+        Where Faust may keep files. What counts is in Kafka.
     """
 
-    def __init__(self, pipelines: Sequence[Pipeline], settings: Settings, data: Path) -> None:
-        self._pipelines = {pipeline.name: pipeline for pipeline in pipelines}
-        self.pictures: dict[str, Picture] = {}
-        self.news = asyncio.Condition()
+    def __init__(
+        self, pipelines: Sequence[Pipeline], settings: Settings, instance: str, folder: Path, telemetry: Telemetry
+    ) -> None:
+        self.pipelines = {pipeline.name: pipeline for pipeline in pipelines}
+        self._settings, self._telemetry = settings, telemetry
+        self._pictures: dict[str, Picture] = {}
+        self._listeners: set[News] = set()
         self._topics = {p.topic(output): (p.name, output) for p in pipelines for output in OUTPUTS}
-        self.app = app = faust.App(APP, datadir=str(data), **_faust(settings))
-        raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
-        outputs = app.topic(*self._topics, internal=False, allow_declare=False, **raw)
-        self._notes = app.topic(f"{APP}-notes", partitions=1, replicas=1, retention=3_600, internal=True, **raw)
-        self._table = app.Table("pictures", partitions=1, key_type=str, value_type=bytes, **_TABLE)
+        self._name = name = app_name(pipelines)
+        self.app = app = new_app(name, instance, settings, folder)
+        raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
+        raw |= {"key_serializer": "raw", "value_serializer": "raw"}
+        outputs = app.topic(*self._topics, **raw)
+        self._notes = app.topic(f"{name}-notes", partitions=1, **raw)
+        self._table = app.Table("pictures", partitions=1, key_type=str, value_type=bytes)
         app.agent(outputs, name="watch")(self._watch)
         app.agent(self._notes, name="take")(self._take)
-        app.on_partitions_revoked.connect(self._let_go)
+        app.on_partitions_revoked.connect(self._let_go, weak=False)
+        app.on_partitions_assigned.connect(self._let_go, weak=False)
+
+    async def start(self) -> None:
+        """Make the topics that are missing, and begin."""
+        await asyncio.to_thread(self._make_topics)
+        self.app.finalize()
+        await self.app.start()
+
+    def _make_topics(self) -> None:
+        for pipeline in self.pipelines.values():
+            apply_topics(pipeline, self._settings)
+        config, size = self._settings.kafka_python(), {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
+        create_topics(config, {f"{self._name}-notes": 1}, NOTES_KEPT_MS, size)
+        changelog = self._table.changelog_topic.get_topic_name()
+        create_topics(config, {changelog: 1}, -1, {"cleanup.policy": "compact", **size})
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended by itself. It does not go on: another process has to be started."""
+        return bool(self.app.crashed or self.app.should_stop)
+
+    @property
+    def active(self) -> bool:
+        """Whether this monitor has the pictures, read to their end. Of several, one has."""
+        app = self.app
+        if not (app.started and app.tables.actives_ready) or app.rebalancing or self.failed:
+            return False
+        return TP(f"{self._name}-notes", 0) in app.consumer.assignment()
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether it is in the group, and another monitor has the pictures."""
+        app = self.app
+        settled = app.started and app.tables.actives_ready and not app.rebalancing and not self.failed
+        return bool(settled) and not self.active
+
+    def pictures(self) -> dict[str, Picture]:
+        """Name -> picture, of each pipeline; none at all while this monitor is not active."""
+        return self._opened() if self._pictures or self.active else {}
+
+    def _opened(self) -> dict[str, Picture]:
+        if not self._pictures:
+            self._pictures = {name: Picture(p, self._table) for name, p in self.pipelines.items()}
+        return self._pictures
+
+    def listen(self, listener: News) -> None:
+        """Tell it whenever the picture of a pipeline has changed."""
+        self._listeners.add(listener)
+
+    def leave(self, listener: News) -> None:
+        """Tell it no longer."""
+        self._listeners.discard(listener)
+
+    @property
+    def listeners(self) -> int:
+        """How many are told."""
+        return len(self._listeners)
 
     async def _watch(self, stream: Any) -> None:
         """Pass on what tasks put out, with the time at which it was first seen."""
@@ -53,24 +145,30 @@ class ControlPlane:
             message = event.message
             pipeline, output = self._topics[message.topic]
             received_ms = time.time_ns() // 1_000_000
-            note = Note(pipeline, output, message.partition, message.offset, received_ms, message.value)
+            note = Note(pipeline, output, message.partition, message.offset, received_ms, message.value or b"")
             await self._notes.send(key=pipeline.encode(), value=msgspec.json.encode(note))
 
     async def _take(self, stream: Any) -> None:
+        """Put notes into the pictures. Their table may be changed here only: Faust asks which record it is for."""
         decode = msgspec.json.Decoder(Note).decode
         async for value in stream:
             note = decode(value)
-            if note.pipeline not in self._pipelines:  # of another time, or of another monitor
+            try:
+                news = self._opened()[note.pipeline].take(note)
+            except RecordRejected as error:
+                _log.warning("left out: %s", error)
+                self._telemetry.count("monitor_unreadable", 1, output=note.output)
                 continue
-            if self.open().get(note.pipeline, _NONE).take(note):
-                async with self.news:
-                    self.news.notify_all()
+            self._telemetry.count("monitor_notes", 1, output=note.output, news=str(news).lower())
+            if news:
+                self._tell(note.pipeline)
 
-    def open(self) -> dict[str, Picture]:
-        """The pictures, read from the table where they are not yet."""
-        if not self.pictures:
-            self.pictures = {name: Picture(p, self._table) for name, p in self._pipelines.items()}
-        return self.pictures
+    def _tell(self, pipeline: str) -> None:
+        for listener in self._listeners:
+            listener.add(pipeline)
 
     async def _let_go(self, *_: Any, **__: Any) -> None:
-        self.pictures = {}
+        """The table may be another one from now on."""
+        self._pictures = {}
+        for name in self.pipelines:
+            self._tell(name)
