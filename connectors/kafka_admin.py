@@ -61,8 +61,15 @@ def create_topics(
     if missing:
         configs = {"retention.ms": str(retention_ms), **more}
         new = {topic: {"num_partitions": partitions[topic], "configs": configs} for topic in missing}
-        with administered(config, ", ".join(missing)) as admin:
-            admin.create_topics(new, wait_for_metadata=True)
+        try:
+            with administered(config, ", ".join(missing)) as admin:
+                admin.create_topics(new, wait_for_metadata=True)
+        except Declined as error:
+            from kafka.errors import TopicAlreadyExistsError
+
+            if not isinstance(error.__cause__, TopicAlreadyExistsError):
+                raise
+            return create_topics(config, partitions, retention_ms, more)  # another process was first: look again
     return missing
 
 

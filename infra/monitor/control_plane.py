@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 from faust.types import TP
 
-from connectors.kafka_admin import create_topics
+from connectors.kafka_admin import create_topics, describe
 from infra.monitor.faust_kafka import MESSAGE_BYTES_MAX, new_app
 from infra.monitor.news import News
 from infra.monitor.picture import OUTPUTS, Note, Picture
@@ -90,11 +90,16 @@ class ControlPlane:
         await self.app.start()
 
     def _make_topics(self) -> None:
+        config, size = self._settings.kafka_python(), {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
+        notes, changelog = f"{self._name}-notes", self._table.changelog_topic.get_topic_name()
+        wanted = {notes: 1, changelog: 1}
+        for pipeline in self.pipelines.values():
+            wanted |= pipeline.topics
+        if describe(config, wanted) == wanted:  # the usual case, in one request
+            return
         for pipeline in self.pipelines.values():
             apply_topics(pipeline, self._settings)
-        config, size = self._settings.kafka_python(), {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
-        create_topics(config, {f"{self._name}-notes": 1}, NOTES_KEPT_MS, size)
-        changelog = self._table.changelog_topic.get_topic_name()
+        create_topics(config, {notes: 1}, NOTES_KEPT_MS, size)
         create_topics(config, {changelog: 1}, -1, {"cleanup.policy": "compact", **size})
 
     @property

@@ -48,7 +48,7 @@ def run_monitor(files: Sequence[Path], settings: Settings, place: Place) -> None
     pipelines = _loaded(files)
     name = app_name(pipelines)
     log_to_stderr()
-    for noisy in _QUIET:
+    for noisy in _QUIET if os.environ.get("RIVERRUN_DEBUG") != "1" else ():
         logging.getLogger(noisy).setLevel(logging.ERROR)
     telemetry = PrometheusTelemetry(",".join(pipeline.name for pipeline in pipelines))
     telemetry.announce("monitor", place.metrics_port)

@@ -13,7 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import msgspec
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from connectors.kafka_scan import scan
 from infra import process
@@ -75,7 +75,10 @@ class Monitor:
             return condition()
 
         again = Retrying(stop=stop_after_delay(deadline_s), wait=wait_fixed(0.05), retry=retry_if_result(_not))
-        return again(met)
+        try:
+            return again(met)
+        except RetryError:
+            raise AssertionError(f"not within {deadline_s:.0f} s:\n{self.log.read_text()[-5_000:]}") from None
 
     def until_ready(self) -> float:
         """Seconds from its start until it was ready."""

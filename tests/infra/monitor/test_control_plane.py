@@ -76,7 +76,7 @@ def test_another_monitor_takes_over(real: Callable[..., Real]) -> None:
         assert other.ask("/api/pipelines")[0] == 503
         active.kill()
         publish(made, came[20:])
-        other.until(lambda: windows(other, made) == 15)
+        other.until(lambda: windows(other, made) == 30)
         other.until(lambda: knows(made, came))
 
 
