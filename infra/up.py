@@ -1,6 +1,6 @@
 """``riverrun up``: every role of a pipeline on this machine, each a child process, started again when it dies.
 
-broker ─▶ topics ─▶ sink, workers, source          stop: source, workers (checkpoints), sink, broker
+broker ─▶ topics ─▶ sink, workers, source, monitor    stop: monitor, source, workers (checkpoints), sink, broker
 
 The broker is one of them if it was started here: nobody else looks after it.
 """
@@ -58,6 +58,8 @@ class Up:
         For the source: seconds of event time in a second; None: as fast as possible.
     metrics_port
         First of the ports that the roles serve Prometheus metrics on, one after the other; 0: free ones; None: none.
+    monitor_port
+        Where the monitor serves page and API; 0: a free port; None: there is no monitor.
     broker
         The embedded broker to use when no bootstrap servers are configured; None: that of the settings' home.
     """
@@ -71,6 +73,7 @@ class Up:
         workers: int = 1,
         speed: float | None = None,
         metrics_port: int | None = None,
+        monitor_port: int | None = None,
         broker: EmbeddedBroker | None = None,
     ) -> None:
         self.pipeline: Pipeline = load_pipeline(file)
@@ -84,6 +87,9 @@ class Up:
         ]
         pace = [] if speed is None else ["--speed", str(speed)]
         self.source = Child("source", ["connect", str(source), *pace]) if source else None
+        self.monitor: Child | None = None
+        if monitor_port is not None:
+            self.monitor = Child("monitor", ["monitor", self._file, "--port", str(monitor_port)])
         self.broker = broker or EmbeddedBroker(settings.broker_folder)
         self.broker_restarts: Restarts | None = None  # None: the broker is not ours to look after
         self._stack = ExitStack()
@@ -91,7 +97,7 @@ class Up:
     @property
     def children(self) -> list[Child]:
         """All roles, in the order they are started in."""
-        return [self.sink, *self.workers, *([self.source] if self.source else [])]
+        return [self.sink, *self.workers, *(child for child in (self.source, self.monitor) if child)]
 
     def __enter__(self) -> Up:
         """Start everything. Raises Declined when the broker or the topics cannot be had."""
@@ -144,7 +150,7 @@ class Up:
         What has to wait before it is started again holds up nothing else. The start of a broker does, for the seconds
         that it takes: without it the others have nothing to do.
 
-        Raises PipelineError for what dies again and again.
+        Raises PipelineError for what dies again and again, but for the monitor, which is left out then.
         """
         now_s = time.monotonic()
         self._watch_broker(now_s)
@@ -159,7 +165,14 @@ class Up:
         if child is self.source and code == 0:
             child.done = True
         elif child.restarts.due_s is None:
-            self._died(child.name, child.restarts, now_s, f"code {code}", self.logs / f"{child.name}.log")
+            try:
+                self._died(child.name, child.restarts, now_s, f"code {code}", self.logs / f"{child.name}.log")
+            except PipelineError as error:
+                if child is not self.monitor:
+                    raise
+                child.done = True  # nothing depends on it
+                _console.print(f"going on without the monitor: {error}", style="yellow", markup=False)
+                return
         if child.restarts.is_due(now_s):
             self._start(child)
 

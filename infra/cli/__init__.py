@@ -24,6 +24,8 @@ COMMANDS = {
     "monitor": ("Roles, a process each", "Merge what all tasks report into one live picture: page and API."),
     "connect": ("Roles, a process each", "Run a source connector."),
     "state": ("Pipelines", "List, verify, show and prune what is saved of a pipeline's tasks."),
+    "status": ("Results", "Show what the monitor knows: tasks, models, scores."),
+    "top": ("Results", "The same, live in the terminal."),
     "models": ("Results", "Promote, reset and pause models; see what was decided."),
     "rejects": ("Results", "List and show records that could not be used, and send them again."),
     "topics": ("Kafka", "Make and list a pipeline's topics."),

@@ -19,11 +19,13 @@ def up(
             "--metrics-port", help="Prometheus metrics of `up`; the roles have the ports after it. 0: free ones."
         ),
     ] = 9464,
+    no_monitor: Annotated[bool, typer.Option("--no-monitor", help="Leave out the monitor, its page and API.")] = False,
+    monitor_port: Annotated[int, typer.Option("--monitor-port", help="Port of the monitor; 0: a free one.")] = 8642,
     until_done: Annotated[
         bool, typer.Option("--until-done", help="Stop when the source has ended and all is processed and written.")
     ] = False,
 ) -> None:
-    """Run all roles of a pipeline here: broker (unless one is configured), topics, workers, sink, source.
+    """Run all roles of a pipeline here: broker (unless one is configured), topics, workers, sink, source, monitor.
 
     What dies is started again and goes on as if nothing had happened. Ctrl-C stops everything in order.
     """
@@ -32,9 +34,21 @@ def up(
     from infra.up import Up
 
     stop = StopSignal()
-    with Up(file, Settings.load(), source=source, workers=workers, speed=speed, metrics_port=metrics_port) as running:
+    served = None if no_monitor else monitor_port
+    made = Up(
+        file,
+        Settings.load(),
+        source=source,
+        workers=workers,
+        speed=speed,
+        metrics_port=metrics_port,
+        monitor_port=served,
+    )
+    with made as running:
         port, others = running.telemetry.serve(metrics_port), "the ports after it" if metrics_port else "free ports"
         typer.echo(f"metrics on http://127.0.0.1:{port} and {others}; logs in {running.logs}")
+        if served:
+            typer.echo(f"monitor on http://127.0.0.1:{served}/")
         if not until_done:
             running.run(stop)
             return

@@ -101,7 +101,7 @@ class Decided(msgspec.Struct):
     """A decision, and what became of it: ``waiting`` are the tasks that have not answered."""
 
     id: str
-    action: Action
+    action: str
     model: str | None
     version: str | None
     by: str

@@ -42,10 +42,10 @@ class Mirror(dict[str, T], Generic[T]):
         super().__delitem__(key)
         self._ledger.delete(self._prefix + key)
 
-    def pop(self, key: str, *default: Any) -> T:  # type: ignore[override]
+    def pop(self, key: str, *default: Any) -> Any:
         """As a dictionary's."""
         if key not in self and default:
-            return default[0]  # type: ignore[no-any-return]
+            return default[0]
         value = self[key]
         del self[key]
         return value

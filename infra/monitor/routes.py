@@ -62,7 +62,7 @@ def document(version: str) -> dict[str, Any]:
     """
     types = [answers.Problem, *(t for route in ROUTES for t in (route.answer, route.body) if t is not None)]
     shapes, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    refs = dict(zip(types, shapes, strict=True))
+    refs: dict[Any, dict[str, Any]] = dict(zip(types, shapes, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, refs)
@@ -82,7 +82,7 @@ def document(version: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, refs: dict[type, dict[str, Any]]) -> dict[str, Any]:
+def _operation(route: Route, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     if route.answer is None:
         good: dict[str, Any] = {"text/event-stream": {"schema": {"type": "string"}}}
     else:

@@ -12,10 +12,10 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from infra.monitor.address import Address
 from infra.monitor.answers import Problem
@@ -37,7 +37,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger("riverrun.monitor")
 
 
@@ -83,7 +82,7 @@ class Guard:
         return hmac.compare_digest(cookie, self._cookie.encode())
 
     @property
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         """Checks every request, and turns every error into a Problem."""
 
         @web.middleware

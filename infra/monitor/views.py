@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from infra.monitor.answers import Alarm, Alarms, Decided, Decisions, Head, Kept, Overview, TaskHead, Versions, Windows
 from infra.monitor.picture import Picture
+from streams.control import Decision
 from streams.records import DecisionRecord, VersionRecord
 
 
@@ -78,10 +79,18 @@ def decisions(picture: Picture, last: int) -> Decisions:
     return Decisions(picture.pipeline.name, newest[:last])
 
 
-def _decided(picture: Picture, name: str, said: object, answers: list[DecisionRecord]) -> Decided:
-    fields = ("action", "model", "version", "by", "why", "decided_time_ms")
-    waiting = sorted(set(range(picture.pipeline.partitions)) - {each.task for each in answers})
-    return Decided(name, *(getattr(said, field) for field in fields), answers=answers, waiting=waiting)
+def _decided(picture: Picture, name: str, said: Decision | DecisionRecord, answers: list[DecisionRecord]) -> Decided:
+    return Decided(
+        name,
+        said.action,
+        said.model,
+        said.version,
+        said.by,
+        said.why,
+        said.decided_time_ms,
+        answers=answers,
+        waiting=sorted(set(range(picture.pipeline.partitions)) - {each.task for each in answers}),
+    )
 
 
 def versions(picture: Picture) -> Versions:

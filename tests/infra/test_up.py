@@ -116,3 +116,18 @@ def environment(pid: int) -> dict[str, str]:
 
 def pids(up: Up) -> dict[str, int]:
     return {child.name: child.running.pid for child in up.children if child.running}
+
+
+def test_the_monitor_is_a_child_that_nothing_depends_on(tmp_path: Path, broker: str):
+    with Up(TRIPS, Settings(home=tmp_path, bootstrap_servers=broker), monitor_port=0) as up:
+        monitor = up.monitor
+        assert monitor is not None
+        watched_until(up, lambda: "http://127.0.0.1:" in (up.logs / "monitor.log").read_text())
+        killed = kill(monitor)
+        assert watched_until(up, lambda: monitor.restarts.total == 1 and lives(monitor))
+        assert monitor.running is not None
+        assert monitor.running.pid != killed
+        monitor.restarts.deaths_s = [time.monotonic()] * RESTARTS_MAX
+        kill(monitor)
+        assert watched_until(up, lambda: monitor.done), "it is given up"
+        assert all(lives(child) for child in up.children if child is not monitor)
