@@ -68,6 +68,7 @@ def views(root: Path, kind: Kind) -> list[View]:
         _outcomes(files["outcomes"], kind),
         _metrics(files["metrics"]),
         _reports(files["metrics"]),
+        _distributions(files["metrics"]),
         View("drift", "A detector saw the distribution change", files["drift"], _plain("task", *_DRIFT, *_OWN)),
         View(
             "decisions",
@@ -124,6 +125,7 @@ _WORDS = {
     "reason": "why it was rejected, in one word; why a decision was not obeyed",
     "field": "the part of the record at fault",
     "detail": "why it was rejected, in a sentence",
+    "predicted": "events that were predicted on in this period",
     "pending_labels": "events still waiting for their label",
     "label_delay_bounds_ms": "upper bounds of the buckets of label delays, in ms; the last bucket is open",
     "label_delay_counts": "labels in each bucket",
@@ -213,6 +215,20 @@ def _reports(files: str) -> View:
     return View(
         "reports", "Input and label counts: one row a task and period", files, [*_plain(*_PERIOD), *maps, *rest]
     )
+
+
+def _distributions(files: str) -> View:
+    of_feature = [
+        Column("feature", "f.name", "name of the feature; one that no event of the period had is not listed"),
+        Column("n", "f.n", "events with a value of it"),
+        Column("missing", "f.missing", "events without"),
+        Column("buckets", "f.buckets", "buckets of its numbers, eight an octave; 0 holds zeros (see pipeline.md)"),
+        Column("counts", "f.counts", "how many numbers are in each bucket"),
+        Column("values", 'map_from_entries(f."values")', "text, true or false -> count; the rest is (others)"),
+    ]
+    source = f"(SELECT *, unnest(features) AS f FROM {files})"  # noqa: S608 - the path is quoted
+    columns = [*_plain(*_PERIOD, "predicted"), *of_feature, *_plain(*_OWN)]
+    return View("distributions", "How features are spread: one row a task, period and feature", source, columns)
 
 
 def _files(folder: Path) -> str:

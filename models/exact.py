@@ -24,6 +24,9 @@ QUANTA = 1 << 1074
 ADDENDS_MAX = 1_000
 """Floats added up at once: 1,023 integers of 53 bits fit into 64."""
 
+FEW = 20
+"""So many are added up one by one, as that is quicker then."""
+
 _SPLIT = 2.0**27 + 1
 """Times this, and back: a float in two halves of 26 bits."""
 
@@ -39,8 +42,8 @@ def quanta(values: NDArray[np.float64]) -> int:
     (2, 0)
     """
     assert len(values) <= ADDENDS_MAX, "the sum of one exponent must fit into 64 bits"
-    if not len(values):
-        return 0
+    if len(values) <= FEW:
+        return of_expansion(values.tolist())
     fractions, exponents = np.frexp(values)
     least = int(exponents.min())
     sums = np.zeros(int(exponents.max()) - least + 1, np.int64)  # by exponent

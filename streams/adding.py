@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from models.scores import new_score
-from streams.records import Count, MetricsRecord, ModelScores, ScoreCounts, ScoreValues
+from streams.feature_counts import added_features, tell_features
+from streams.records import Count, FeatureCounts, MetricsRecord, ModelScores, ScoreCounts, ScoreValues
 from streams.report import INT64_MAX
 from streams.score_counts import CONFUSION_BYTES_MAX, added, counts_of, kind_of, score_of
 
@@ -50,6 +51,9 @@ class PipelineReport(msgspec.Struct, gc=False):
     label_delay_bounds_ms: list[int]
     label_delay_counts: list[int]
     label_delay_sum_ms: int
+    predicted: int
+    features: list[FeatureCounts]
+    features_end: str | None
     models: list[PipelineModel]
 
 
@@ -65,7 +69,7 @@ def in_turn(one: MetricsRecord, other: MetricsRecord) -> MetricsRecord:
     """
     older, newer = sorted((one, other), key=lambda report: report.sequence)
     bounds, counts, sum_ms = _delays([older, newer])
-    return MetricsRecord(
+    both = MetricsRecord(
         task=newer.task,
         epoch=newer.epoch,
         sequence=newer.sequence,
@@ -79,8 +83,13 @@ def in_turn(one: MetricsRecord, other: MetricsRecord) -> MetricsRecord:
         label_delay_bounds_ms=bounds,
         label_delay_counts=counts,
         label_delay_sum_ms=sum_ms,
+        predicted=older.predicted + newer.predicted,
+        features=[],
+        features_end=None,
         models=_models_in_turn(older, newer),
     )
+    tell_features(both, *added_features([older, newer]))
+    return both
 
 
 def _models_in_turn(older: MetricsRecord, newer: MetricsRecord) -> list[ModelScores]:
@@ -114,7 +123,7 @@ def side_by_side(
     """
     every = [reports[task] for task in sorted(reports)]
     bounds, counts, sum_ms = _delays(every)
-    return PipelineReport(
+    whole = PipelineReport(
         *window,
         tasks=sorted(reports),
         waiting=list(waiting),
@@ -127,8 +136,13 @@ def side_by_side(
         label_delay_bounds_ms=bounds,
         label_delay_counts=counts,
         label_delay_sum_ms=sum_ms,
+        predicted=sum(report.predicted for report in every),
+        features=[],
+        features_end=None,
         models=_models_side_by_side(every, [newest[task] for task in sorted(newest)]),
     )
+    tell_features(whole, *added_features(every))
+    return whole
 
 
 def _models_side_by_side(reports: list[MetricsRecord], newest: list[MetricsRecord]) -> list[PipelineModel]:

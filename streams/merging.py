@@ -61,7 +61,7 @@ class Reports(msgspec.Struct):
 
     Examples
     --------
-    >>> report = MetricsRecord(0, 0, 0, 0, 60_000, [], [], [], [], 3, [1_000], [0, 0], 0, [])
+    >>> report = MetricsRecord(0, 0, 0, 0, 60_000, [], [], [], [], 3, [1_000], [0, 0], 0, 0, [], None, [])
     >>> reports = Reports(tasks=2, kept=48, receipt_ms=60_000)
     >>> reports.add(report, received_time_ms=5_000), reports.add(report, received_time_ms=6_000)
     (True, False)

@@ -135,6 +135,17 @@ class Count(msgspec.Struct, gc=False):
     count: int
 
 
+class FeatureCounts(msgspec.Struct, gc=False):
+    """How the values of a feature are spread over the events that were predicted on. See models/distribution.py."""
+
+    name: str
+    n: int  # events with a value of it
+    missing: int  # events without
+    buckets: list[int]  # of numbers, eight an octave, only those in use; bucket 0 holds zeros
+    counts: list[int]  # numbers in each bucket
+    values: list[Count]  # texts, "true" and "false"; the first 100 by the alphabet, the rest is "(others)"
+
+
 class MetricsRecord(msgspec.Struct, gc=False):
     """One task's report of one period of record time, [window_start_time_ms, window_end_time_ms).
 
@@ -155,6 +166,9 @@ class MetricsRecord(msgspec.Struct, gc=False):
     label_delay_bounds_ms: list[int]  # upper bounds of the histogram's buckets, the last one open
     label_delay_counts: list[int]  # one longer than the bounds
     label_delay_sum_ms: int
+    predicted: int  # events that were predicted on
+    features: list[FeatureCounts]  # of those events, by name
+    features_end: str | None  # features from this name on are not told, there was no room; null: all are
     models: list[ModelScores]
 
 

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from models.distribution import Distributions
 from models.learner import LiveModel
 from models.prequential import Prequential
+from streams.feature_counts import counts_of_features, tell_features
 from streams.records import Count, MetricsRecord, ModelScores, ScoreValues
 from streams.score_counts import CONFUSION_BYTES_MAX, counts_of
 
@@ -32,6 +34,7 @@ class PeriodReport:
     labels: Counter[str] = field(default_factory=Counter)
     delay_counts: list[int] = field(default_factory=lambda: [0] * (len(DELAY_BOUNDS_MS) + 1))
     delay_sum_ms: int = 0
+    features: Distributions = field(default_factory=Distributions)
 
     def due(self, now_ms: int) -> bool:
         """Whether the record time has left the open period. The first record opens the first period."""
@@ -63,11 +66,16 @@ class PeriodReport:
             label_delay_bounds_ms=list(DELAY_BOUNDS_MS),
             label_delay_counts=self.delay_counts,
             label_delay_sum_ms=max(-INT64_MAX, min(self.delay_sum_ms, INT64_MAX)),
+            predicted=self.features.events,
+            features=[],
+            features_end=None,
             models=[
                 _model_scores(*one, self.sequence, CONFUSION_BYTES_MAX // len(models))
                 for one in zip(models, scores, strict=True)
             ],
         )
+        tell_features(record, counts_of_features(self.features), self.features.end)
+        self.features = Distributions()
         self.start_ms = now_ms - now_ms % self.period_ms
         self.sequence += 1
         for counter in (self.records, self.rejects, self.repairs, self.labels):

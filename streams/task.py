@@ -260,6 +260,7 @@ class Task:
         said = self._encoded(outputs.prediction, waiting, self._panel.models, topic, self.partition, at_ms)
         self._put(row)
         self._put(said)
+        self._report.features.add(features)
         self._pending.add(waiting, self._now_ms)
         self._drifts(self._modelled(self._panel.watch, features, waiting.predictions), topic, record.offset)
         if self._pending.overfull:

@@ -14,6 +14,7 @@ from streams.errors import Declined
 from streams.ports import Record
 from streams.records import (
     Count,
+    FeatureCounts,
     FeaturesRecord,
     MetricsRecord,
     ModelScores,
@@ -58,10 +59,11 @@ def root(tmp_path: Path) -> Path:
     values = ScoreValues(3, 0.5, *[None] * 8)
     scores = ModelScores("logistic", "1", "champion", 0, counts, values, values)
     delays = {"label_delay_bounds_ms": [1_000], "label_delay_counts": [0, 3], "label_delay_sum_ms": 9_000}
+    carriers = FeatureCounts("carrier", 2, 1, [513], [1], [Count("UA", 1)])
+    spread = {"predicted": 3, "features": [carriers], "features_end": None}
+    flights = [Count("flights", 3)]
     write(
-        sink,
-        "metrics",
-        MetricsRecord(0, 0, 4, 0, 60_000, [Count("flights", 3)], [], [], [], 2, models=[scores], **delays),
+        sink, "metrics", MetricsRecord(0, 0, 4, 0, 60_000, flights, [], [], [], 2, **delays, **spread, models=[scores])
     )
     return root
 
@@ -83,6 +85,8 @@ def test_metrics_reports_rejects_and_inputs_read_as_people_expect(root):
     assert rows(root, sql) == [(0, "logistic", 3, 0.5, 3)]
     assert rows(root, "SELECT counts.log_loss_units, counts.abs_error_sum[1] FROM metrics") == [(2**23, 4.5)]
     assert rows(root, "SELECT records['flights'], pending_labels FROM reports") == [(3, 2)]
+    sql = "SELECT feature, predicted, n, missing, buckets, counts, values['UA'] FROM distributions"
+    assert rows(root, sql) == [("carrier", 3, 2, 1, [513], [1], 1)]
     assert rows(root, "SELECT key_text, value, value_text FROM rejects") == [("EWR", b"\xff{", None)]
     assert rows(root, "SELECT value_text->>'carrier', record_time::VARCHAR FROM inputs") == [
         ("UA", "1970-01-01 00:00:05+00")
@@ -92,8 +96,9 @@ def test_metrics_reports_rejects_and_inputs_read_as_people_expect(root):
 def test_every_column_says_what_it_means(root):
     described = {view.name: view for view in warehouse.describe(root)}
     assert set(described) == {
-        "features", "predictions", "outcomes", "metrics", "reports", "drift", "decisions", "rejects", "inputs"
-    }  # fmt: skip
+        *("features", "predictions", "outcomes", "metrics", "reports", "distributions"),
+        *("drift", "decisions", "rejects", "inputs"),
+    }
     assert all(view.comment and all(column.comment for column in view.columns) for view in described.values())
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.exact import ADDENDS_MAX, QUANTA, expansion, of_expansion, quanta, rounded, squares
+from models.exact import ADDENDS_MAX, FEW, QUANTA, expansion, of_expansion, quanta, rounded, squares
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 floats = st.lists(finite, max_size=50)
@@ -21,6 +21,11 @@ floats = st.lists(finite, max_size=50)
 @given(floats)
 def test_a_sum_is_that_of_the_fractions(values: list[float]) -> None:
     assert Fraction(quanta(np.array(values)), QUANTA) == sum(map(Fraction, values))
+
+
+@given(floats)
+def test_a_few_or_many_at_once_is_the_same(values: list[float]) -> None:
+    assert quanta(np.array([*values, *[0.0] * FEW])) == of_expansion(values)
 
 
 @given(floats, floats)

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.learner import Kind, Prediction
+from models.learner import Features, Kind, Prediction
 from models.prequential import Prequential
 from streams.adding import PipelineReport, in_turn
+from streams.feature_counts import distribution_of
 from streams.merging import Reports, Window
 from streams.records import Count, MetricsRecord
 from streams.report import PeriodReport
@@ -37,6 +38,7 @@ class Seen(NamedTuple):
     repairs: int
     delays_ms: list[int]
     pending: int
+    features: list[Features]
     outcomes: list[Outcome]
 
 
@@ -60,6 +62,8 @@ class Reporter:
             for delay_ms in each.delays_ms:
                 self.report.label_delay(delay_ms)
                 self.report.labels["scored"] += 1
+            for features in each.features:
+                self.report.features.add(features)
             for label, prediction in each.outcomes:
                 for score in self.scores:
                     score.update(label, prediction)
@@ -85,7 +89,9 @@ OUTCOMES: dict[Kind, st.SearchStrategy[Outcome]] = {
 def seen(kind: Kind) -> st.SearchStrategy[Seen]:
     delays = st.lists(st.integers(-(10**9), 10**10), max_size=3)
     counts = st.integers(0, 9)
-    return st.builds(Seen, counts, counts, delays, counts, st.lists(OUTCOMES[kind], max_size=5))
+    values = st.floats(-1e15, 1e15) | st.booleans() | st.sampled_from(["ann", "bob"]) | st.none()
+    features = st.lists(st.dictionaries(st.sampled_from(["km", "driver", "rain"]), values), max_size=3)
+    return st.builds(Seen, counts, counts, delays, counts, features, st.lists(OUTCOMES[kind], max_size=5))
 
 
 @st.composite
@@ -111,6 +117,7 @@ def reports_of(kind: Kind, tasks: Sequence[Sequence[Seen | None]], epoch: int = 
 SAME = (
     *("window_start_time_ms", "window_end_time_ms", "records", "rejects", "repairs", "labels"),
     *("label_delay_bounds_ms", "label_delay_counts", "label_delay_sum_ms"),
+    *("predicted", "features", "features_end"),
 )
 
 
@@ -197,7 +204,7 @@ def test_a_higher_epoch_is_all_there_is(came: list[MetricsRecord]) -> None:
 
 def small(task: int, number: int, *outcomes: Outcome, reporter: Reporter | None = None) -> MetricsRecord:
     """A report of a binary pipeline."""
-    return (reporter or Reporter("binary", task)).saw(number, Seen(1, 0, [], 2, list(outcomes)))
+    return (reporter or Reporter("binary", task)).saw(number, Seen(1, 0, [], 2, [{"km": 1.0}], list(outcomes)))
 
 
 RIGHT, WRONG = (True, binary(0.9)), (True, binary(0.1))
@@ -358,3 +365,6 @@ def test_two_tasks_of_a_pipeline_come_to_what_one_comes_to(seed: int) -> None:
     assert so_far.complete
     assert msgspec.json.encode(so_far.models[0].counts) == msgspec.json.encode(wanted.models[0].counts)
     assert (so_far.labels, so_far.rejects) == (wanted.labels, wanted.rejects)
+    ((km,), (km_of_one,)) = (map(distribution_of, report.features) for report in (so_far, wanted))
+    km_of_one.add([5.0])  # each half was flushed by an event of its own
+    assert (so_far.predicted, km) == (wanted.predicted + 1, km_of_one)
