@@ -9,6 +9,7 @@ a worker which lost its partitions is fenced. Rebalances are eager: all partitio
 from __future__ import annotations
 
 import faulthandler
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -35,6 +36,9 @@ ANSWER_DEADLINE_S = 90.0
 
 FLUSH_S = 5.0
 """How long to send what is to be aborted, before the transaction is aborted (librdkafka#4849)."""
+
+COMMIT_TRUSTED_S = 2.0
+"""A commit that took longer may have been sent twice."""
 
 HANGS_AFTER_S = 2 * REQUEST_TIMEOUT_S
 """A transaction's call that has not returned by then never will."""
@@ -96,12 +100,13 @@ class KafkaLog:
         self._reassigned = False
         self._group, self._topics = group, list[str]()
         self._offsets_settled = False
-        self._open = False
+        self._open = self._shaken = False
         self._closing = False
         self._readers: dict[tuple[str, int], PartitionReader] = {}
         with translated("Kafka clients"):
             self._consumer = Consumer({**self._consumer_config, **static}, logger=quiet)
-            self._producer = Producer({**_PRODUCER, **common, "transactional.id": transactional_id}, logger=quiet)
+            own = {"transactional.id": transactional_id, "error_cb": self._on_producer_error}
+            self._producer = Producer({**_PRODUCER, **common, **own}, logger=quiet)
         self._ends = LogEnds(config, OPEN_TRANSACTION_DEADLINE_S)
 
     def subscribe(self, topics: list[str], listener: Assignment) -> None:
@@ -181,16 +186,34 @@ class KafkaLog:
             raise translate(error, f"{topic}[{partition}]") from error
 
     def send_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
-        """Make these the group's offsets if the transaction commits. Fenced if the partitions are no longer ours."""
+        """Make these the group's offsets if the transaction commits. Fenced if the partitions are no longer ours.
+
+        What was produced is there by then: offsets never become visible without the outputs they stand for.
+        """
+        self._settle("flush", self._flush)
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in next_offsets.items()]
         with translated("group metadata"):
             metadata = self._consumer.consumer_group_metadata()
         self._settle("send_offsets", self._producer.send_offsets_to_transaction, offsets, metadata, REQUEST_TIMEOUT_S)
 
     def commit(self) -> None:
-        """Commit. OutcomeUnknown when the answer does not come in time: the journal tells, after a rebuild."""
-        self._open = False
+        """Commit. OutcomeUnknown when the answer does not come in time: the journal tells, after a rebuild.
+
+        It is raised as well, though all is committed, when the request may have been sent twice: a copy that is still
+        on its way would commit half of our next transaction, as Kafka tells the two apart by the producer's epoch only
+        (KIP-890). A log that is made anew has another epoch.
+        """
+        self._producer.poll(0)  # what broke before is mended
+        self._open = self._shaken = False
+        began_s = time.monotonic()
         self._settle("commit", self._producer.commit_transaction, REQUEST_TIMEOUT_S)
+        self._producer.poll(0)  # tells of connections that broke meanwhile
+        if self._shaken or time.monotonic() - began_s > COMMIT_TRUSTED_S:
+            raise OutcomeUnknown(
+                "committed, but the connection broke meanwhile: the request may come a second time",
+                where="commit",
+                remedy="state is rebuilt from the journal",
+            )
 
     def abort(self) -> None:
         """Give the transaction up: none of it was ever there."""
@@ -283,6 +306,15 @@ class KafkaLog:
         ours = translate(error, "Kafka")
         if not ours.retriable and self._failure is None:
             self._failure = ours
+
+    def _on_producer_error(self, _: KafkaError) -> None:
+        """A connection broke: what was under way on it is sent again."""
+        self._shaken = True
+
+    def _flush(self) -> None:
+        left = self._producer.flush(REQUEST_TIMEOUT_S)
+        if left:
+            raise BrokerUnreachable(f"{left} records are not there yet", where="flush", remedy="check the broker")
 
     def _produce_when_there_is_room(
         self, topic: str, value: bytes, key: bytes | None, partition: int, timestamp_ms: int
