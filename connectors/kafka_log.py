@@ -37,8 +37,8 @@ ANSWER_DEADLINE_S = 90.0
 FLUSH_S = 5.0
 """How long to send what is to be aborted, before the transaction is aborted (librdkafka#4849)."""
 
-COMMIT_TRUSTED_S = 2.0
-"""A commit that took longer may have been sent twice."""
+TRUSTED_S = 2.0
+"""What took longer to be answered may have been sent twice."""
 
 HANGS_AFTER_S = 2 * REQUEST_TIMEOUT_S
 """A transaction's call that has not returned by then never will."""
@@ -169,6 +169,8 @@ class KafkaLog:
 
     def begin(self) -> None:
         """Begin a transaction."""
+        self._producer.poll(0)  # connections that broke before it are none of its business
+        self._shaken = False
         with translated("begin"):
             self._producer.begin_transaction()
         self._open = True
@@ -190,7 +192,7 @@ class KafkaLog:
 
         What was produced is there by then: offsets never become visible without the outputs they stand for.
         """
-        self._settle("flush", self._flush)
+        retry("flush", self._flush)
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in next_offsets.items()]
         with translated("group metadata"):
             metadata = self._consumer.consumer_group_metadata()
@@ -199,18 +201,16 @@ class KafkaLog:
     def commit(self) -> None:
         """Commit. OutcomeUnknown when the answer does not come in time: the journal tells, after a rebuild.
 
-        It is raised as well, though all is committed, when the request may have been sent twice: a copy that is still
-        on its way would commit half of our next transaction, as Kafka tells the two apart by the producer's epoch only
-        (KIP-890). A log that is made anew has another epoch.
+        It is raised as well, though all is committed, when a request of the transaction may have been sent twice: a
+        copy of the commit that is still on its way would commit half of our next transaction, one of the offsets set
+        them back, as Kafka tells the two apart by the producer's epoch only (KIP-890). A log made anew has another one.
         """
-        self._producer.poll(0)  # what broke before is mended
-        self._open = self._shaken = False
-        began_s = time.monotonic()
+        self._open = False
         self._settle("commit", self._producer.commit_transaction, REQUEST_TIMEOUT_S)
         self._producer.poll(0)  # tells of connections that broke meanwhile
-        if self._shaken or time.monotonic() - began_s > COMMIT_TRUSTED_S:
+        if self._shaken:
             raise OutcomeUnknown(
-                "committed, but the connection broke meanwhile: the request may come a second time",
+                "committed, but a connection broke meanwhile: what was asked for may come a second time",
                 where="commit",
                 remedy="state is rebuilt from the journal",
             )
@@ -329,10 +329,13 @@ class KafkaLog:
 
     def _settle(self, where: str, call: Callable[..., None], *args: Any) -> None:
         """A transaction's call, repeated while that is safe. When time is up nobody knows what became of it."""
+        began_s = time.monotonic()
         try:
             retry(where, _bounded, call, *args)
         except BrokerUnreachable as error:
             raise OutcomeUnknown(error.what, where=where, remedy="state is rebuilt from the journal") from error
+        if time.monotonic() - began_s > TRUSTED_S:
+            self._shaken = True
 
     def _close_readers(self) -> None:
         while self._readers:
