@@ -89,10 +89,12 @@ def end_hanging(config: dict[str, Any], topics: Iterable[str], group: str | None
         before = _open(admin, parts)
         if not before:
             return []
-        ids, found = _producers(admin), hanging(before, _states(admin), _open(admin, parts))
+        listed = _listed(admin)
+        ids = {each.producer_id: each.transactional_id for each in listed}
+        found = hanging(before, _states(listed), _open(admin, parts))
         if found:
             time.sleep(LOOK_AGAIN_S)
-            found = hanging(found, _states(admin), _open(admin, parts))
+            found = hanging(found, _states(_listed(admin)), _open(admin, parts))
         fates = list(_fates(config, found, ids))
         for each in fates:
             if each.committed is not None:
@@ -115,12 +117,8 @@ def _listed(admin: Any) -> list[Any]:
     return [each for of_broker in admin.list_transactions().values() for each in of_broker]
 
 
-def _states(admin: Any) -> dict[int, str]:
-    return {each.producer_id: str(each.state.value) for each in _listed(admin)}
-
-
-def _producers(admin: Any) -> dict[int, str]:
-    return {each.producer_id: each.transactional_id for each in _listed(admin)}
+def _states(listed: Iterable[Any]) -> dict[int, str]:
+    return {each.producer_id: str(each.state.value) for each in listed}
 
 
 def _fates(config: dict[str, Any], found: Iterable[Open], ids: Mapping[int, str]) -> Iterator[Fate]:

@@ -9,6 +9,7 @@ a worker which lost its partitions is fenced. Rebalances are eager: all partitio
 from __future__ import annotations
 
 import faulthandler
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -35,6 +36,9 @@ ANSWER_DEADLINE_S = 90.0
 
 FLUSH_S = 5.0
 """How long to send what is to be aborted, before the transaction is aborted (librdkafka#4849)."""
+
+TRUSTED_S = 2.0
+"""What took longer to be answered may have been sent twice."""
 
 HANGS_AFTER_S = 2 * REQUEST_TIMEOUT_S
 """A transaction's call that has not returned by then never will."""
@@ -96,12 +100,13 @@ class KafkaLog:
         self._reassigned = False
         self._group, self._topics = group, list[str]()
         self._offsets_settled = False
-        self._open = False
+        self._open = self._shaken = False
         self._closing = False
         self._readers: dict[tuple[str, int], PartitionReader] = {}
         with translated("Kafka clients"):
             self._consumer = Consumer({**self._consumer_config, **static}, logger=quiet)
-            self._producer = Producer({**_PRODUCER, **common, "transactional.id": transactional_id}, logger=quiet)
+            own = {"transactional.id": transactional_id, "error_cb": self._on_producer_error}
+            self._producer = Producer({**_PRODUCER, **common, **own}, logger=quiet)
         self._ends = LogEnds(config, OPEN_TRANSACTION_DEADLINE_S)
 
     def subscribe(self, topics: list[str], listener: Assignment) -> None:
@@ -164,6 +169,8 @@ class KafkaLog:
 
     def begin(self) -> None:
         """Begin a transaction."""
+        self._producer.poll(0)  # connections that broke before it are none of its business
+        self._shaken = False
         with translated("begin"):
             self._producer.begin_transaction()
         self._open = True
@@ -181,16 +188,32 @@ class KafkaLog:
             raise translate(error, f"{topic}[{partition}]") from error
 
     def send_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
-        """Make these the group's offsets if the transaction commits. Fenced if the partitions are no longer ours."""
+        """Make these the group's offsets if the transaction commits. Fenced if the partitions are no longer ours.
+
+        What was produced is there by then: offsets never become visible without the outputs they stand for.
+        """
+        retry("flush", self._flush)
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in next_offsets.items()]
         with translated("group metadata"):
             metadata = self._consumer.consumer_group_metadata()
         self._settle("send_offsets", self._producer.send_offsets_to_transaction, offsets, metadata, REQUEST_TIMEOUT_S)
 
     def commit(self) -> None:
-        """Commit. OutcomeUnknown when the answer does not come in time: the journal tells, after a rebuild."""
+        """Commit. OutcomeUnknown when the answer does not come in time: the journal tells, after a rebuild.
+
+        It is raised as well, though all is committed, when a request of the transaction may have been sent twice: a
+        copy of the commit that is still on its way would commit half of our next transaction, one of the offsets set
+        them back, as Kafka tells the two apart by the producer's epoch only (KIP-890). A log made anew has another one.
+        """
         self._open = False
         self._settle("commit", self._producer.commit_transaction, REQUEST_TIMEOUT_S)
+        self._producer.poll(0)  # tells of connections that broke meanwhile
+        if self._shaken:
+            raise OutcomeUnknown(
+                "committed, but a connection broke meanwhile: what was asked for may come a second time",
+                where="commit",
+                remedy="state is rebuilt from the journal",
+            )
 
     def abort(self) -> None:
         """Give the transaction up: none of it was ever there."""
@@ -284,6 +307,15 @@ class KafkaLog:
         if not ours.retriable and self._failure is None:
             self._failure = ours
 
+    def _on_producer_error(self, _: KafkaError) -> None:
+        """A connection broke: what was under way on it is sent again."""
+        self._shaken = True
+
+    def _flush(self) -> None:
+        left = self._producer.flush(REQUEST_TIMEOUT_S)
+        if left:
+            raise BrokerUnreachable(f"{left} records are not there yet", where="flush", remedy="check the broker")
+
     def _produce_when_there_is_room(
         self, topic: str, value: bytes, key: bytes | None, partition: int, timestamp_ms: int
     ) -> None:
@@ -297,10 +329,13 @@ class KafkaLog:
 
     def _settle(self, where: str, call: Callable[..., None], *args: Any) -> None:
         """A transaction's call, repeated while that is safe. When time is up nobody knows what became of it."""
+        began_s = time.monotonic()
         try:
             retry(where, _bounded, call, *args)
         except BrokerUnreachable as error:
             raise OutcomeUnknown(error.what, where=where, remedy="state is rebuilt from the journal") from error
+        if time.monotonic() - began_s > TRUSTED_S:
+            self._shaken = True
 
     def _close_readers(self) -> None:
         while self._readers:

@@ -97,7 +97,8 @@ class LogEnds:
 
     def settle_offsets(self, group: str, topics: list[str]) -> None:
         """Wait until no transaction is open any more that is now in the group's offsets, of any partition."""
-        left = {(topic, partition) for topic in topics for partition in range(self._partitions(topic))}
+        counts = {topic: len(self._described(topic).partitions) for topic in topics}
+        left = {(topic, partition) for topic, count in counts.items() for partition in range(count)}
 
         def wait_for_transactions() -> None:
             asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*each) for each in sorted(left)])
@@ -117,21 +118,15 @@ class LogEnds:
         if left:
             retrying(self._deadline_s)(wait_for_transactions)
 
-    def _partitions(self, topic: str) -> int:
-        def ask() -> int:
-            with translated(f"topic {topic}"):
-                answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT_S)
-                return len(answer[topic].result().partitions)
-
-        return retrying(self._deadline_s)(ask)
-
     def topic_id(self, topic: str) -> str:
         """Kafka's id of a topic: one that was deleted and made anew has another."""
+        return str(self._described(topic).topic_id)
 
-        def ask() -> str:
+    def _described(self, topic: str) -> Any:
+        def ask() -> Any:
             with translated(f"topic {topic}"):
                 answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_TIMEOUT_S)
-                return str(answer[topic].result().topic_id)
+                return answer[topic].result()
 
         return retrying(self._deadline_s)(ask)
 

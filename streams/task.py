@@ -386,6 +386,8 @@ class Task:
 
     def _tell_versions(self) -> None:
         """Of versions that were kept or dropped since."""
+        if not self.versions.news:
+            return
         values = {m.name: s.window().values() for m, s in zip(self._panel.models, self._panel.scores, strict=True)}
         for version, kept in self.versions.news:
             of = values.get(version.model, Values(0))

@@ -86,12 +86,11 @@ class Versions:
 
     Examples
     --------
-    >>> from river.stats import Mean
-    >>> from models.learner import Learner
     >>> from river.linear_model import LinearRegression
-    >>> tree = LiveModel(Learner("line", LinearRegression()), "champion", "regression")
+    >>> from models.learner import Learner
+    >>> line = LiveModel(Learner("line", LinearRegression()), "champion", "regression")
     >>> versions = Versions(task=0, kept_max=2)
-    >>> kept = [versions.keep(tree, label, time_ms=5).label for label in ("monday", "tuesday", "wednesday")]
+    >>> kept = [versions.keep(line, label, time_ms=5).label for label in ("monday", "tuesday", "wednesday")]
     >>> versions.labels("line"), len(versions.dropped)
     (['tuesday', 'wednesday'], 1)
     """
