@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from infra.monitor.picture import Note, Picture
+from models.learner import Features
 from streams.merging import Reports
 from streams.records import DecisionRecord, DriftRecord, MetricsRecord, VersionRecord
 from tests.models.test_scores import binary
@@ -22,7 +23,9 @@ def reports(windows: int, tasks: int = 2, seed: int = 1) -> list[MetricsRecord]:
     for number in range(windows):
         for reporter in reporters:
             outcomes = [(draw.random() < 0.5, binary(draw.random())) for _ in range(3)]
-            seen = Seen(draw.randrange(9), draw.randrange(3), [draw.randrange(10**6)], draw.randrange(5), outcomes)
+            features: Features = {"km": draw.random() * 10, "driver": draw.choice(["ann", "bob"])}
+            delays_ms, pending = [draw.randrange(10**6)], draw.randrange(5)
+            seen = Seen(draw.randrange(9), draw.randrange(3), delays_ms, pending, [features], outcomes)
             made.append(reporter.saw(number, seen))
     return made
 
