@@ -77,6 +77,12 @@ def views(root: Path, kind: Kind) -> list[View]:
             _plain("task", *_DECISION, *_OWN),
         ),
         View(
+            "alerts",
+            "Declared alerts: when they began, and when they were over",
+            f"(SELECT * FROM {files['alerts']} QUALIFY row_number() OVER (PARTITION BY alert ORDER BY _offset) = 1)",  # noqa: S608
+            _plain(*_ALERT, *_OWN),
+        ),
+        View(
             "rejects",
             "Records that could not be used, whole",
             files["rejects"],
@@ -113,7 +119,7 @@ _WORDS = {
     "time": "the task's time then: of the newest record (UTC)",
     "detector": "the drift detector",
     "watched": "the stream of values it watches",
-    "value": "the value that tipped it",
+    "value": "the value that tipped it, or ended it",
     "action": "what was done, or was to be done",
     "decision": "identity of the decision: the same in every task",
     "by": "who decided",
@@ -121,6 +127,13 @@ _WORDS = {
     "decided_time": "when it was decided (UTC)",
     "obeyed": "whether the task obeyed",
     "number": "how many decisions the task had obeyed then",
+    "alert": "identity of the alert",
+    "name": "what it is called",
+    "lasts": "true: it began with this window; false: it was over",
+    "measure": "what is watched",
+    "bound": "the bound that it is beyond",
+    "over": "windows that the value is taken over",
+    "waiting": "tasks that had not reported of the window yet",
     "timestamp_ms": "the record's timestamp, ms since the Unix epoch",
     "reason": "why it was rejected, in one word; why a decision was not obeyed",
     "field": "the part of the record at fault",
@@ -141,6 +154,10 @@ _DRIFT = ("time", "topic", "partition", "offset", "detector", "watched", "model"
 _DECISION = (
     *("time", "topic", "partition", "offset", "decision", "action", "model"),
     *("by", "why", "decided_time", "obeyed", "reason", "number"),
+)
+_ALERT = (
+    *("alert", "name", "lasts", "window_start_time", "window_end_time"),
+    *("measure", "value", "bound", "over", "waiting"),
 )
 _REJECT = ("topic", "partition", "offset", "timestamp_ms", "reason", "field", "detail")
 _INPUT = ("topic", "partition", "offset", "timestamp_ms")

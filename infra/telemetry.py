@@ -64,6 +64,7 @@ METRICS = {
         Counter, "Records of tasks taken into the picture; news: not seen before.", ("output", "news")
     ),
     "monitor_unreadable": _Metric(Counter, "Records that the monitor could not read.", ("output",)),
+    "alert_lasts": _Metric(Gauge, "1 while a declared alert of the pipeline lasts, else 0.", ("alert",)),
     # up
     "process_restarts": _Metric(Counter, "Child processes started again after they ended.", ("role",)),
 }

@@ -16,9 +16,11 @@ from models.learner import final_step
 from streams.cleaning import Require
 from streams.errors import Declined
 from streams.pipeline import Pipeline
-from streams.records import OUTPUTS
+from streams.records import OUTPUTS, ScoreValues
 from streams.schema import Event, is_number, is_time
 from streams.windows import Aggregate
+
+SCORES = tuple(field.name for field in msgspec.structs.fields(ScoreValues) if field.name != "n")
 
 
 class Finding(NamedTuple):
@@ -38,6 +40,7 @@ def check(pipeline: Pipeline) -> list[Finding]:
         *_functions(pipeline),
         *_learners(pipeline),
         *_watches(pipeline),
+        *_alerts(pipeline),
     ]
 
 
@@ -207,6 +210,24 @@ def _watches(pipeline: Pipeline) -> Iterator[Finding]:
             yield Finding(f"every is {watch.every}", watch.title, "use a number from 1")
         for path in _unseeded(watch.detector, type(watch.detector).__name__):
             yield Finding(f"{path} has no seed", watch.title, "give it seed=… so that a replay draws the same numbers")
+
+
+def _alerts(pipeline: Pipeline) -> Iterator[Finding]:
+    names, learners = [alert.name for alert in pipeline.alerts], [learner.name for learner in pipeline.learners]
+    for alert in pipeline.alerts:
+        where, measure = f"alert {alert.name}", alert.measure
+        if not 1 <= len(alert.name) <= 100 or not alert.name.isprintable() or names.count(alert.name) > 1:
+            yield Finding("its name is not one", where, "give each alert a name of its own, of 1 to 100 letters")
+        if (alert.above is None) == (alert.below is None):
+            yield Finding("it has no bound, or two", where, "give it either `above` or `below`")
+        for what in ("over", "windows"):
+            if getattr(alert, what) < 1:
+                yield Finding(f"{what} is {getattr(alert, what)}", where, "use a number from 1")
+        if measure.score is not None and measure.score not in SCORES:
+            yield Finding(f"there is no score {measure.score!r}", where, f"use one of {', '.join(SCORES)}")
+        for name in measure.models:
+            if name not in learners:
+                yield Finding(f"there is no learner {name!r}", where, f"use one of {', '.join(learners)}")
 
 
 def refuse_mistakes(pipeline: Pipeline, where: str) -> None:

@@ -18,7 +18,7 @@ from msgspec import Meta
 from models.learner import LiveModel
 from models.panel import Panel
 from streams.schema import TIME_MS_MAX, Decoder, Event
-from streams.versions import Versions
+from streams.versions import Versions, as_of
 
 Action = Literal["promote", "save", "rollback", "reset", "pause", "resume"]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -29,7 +29,8 @@ REMEMBERED = 1_000
 
 
 class Decision(Event, forbid_unknown_fields=True):
-    """What somebody decided. ``by`` is a person or a rule; ``after`` how many decisions it was taken in the light of.
+    """What somebody decided. ``by`` is a person or an alert; ``after`` how many decisions it was taken in the light of,
+    ``stale_time_ms`` the record time from which on a task refuses it.
 
     promote  ``model`` is the champion from now on, and the champion a challenger
     save     all models as they are now can be gone back to as ``version``
@@ -52,6 +53,7 @@ class Decision(Event, forbid_unknown_fields=True):
     model: Name | None = None
     version: Name | None = None
     after: Annotated[int, Meta(ge=0)] | None = None
+    stale_time_ms: Annotated[int, Meta(ge=0, le=TIME_MS_MAX)] | None = None
 
 
 Places = list[int | None] | None
@@ -80,6 +82,8 @@ class Control:
         self.seen.append(decision.id)
         if decision.after is not None and decision.after != self.obeyed:
             raise Refused(f"stale: it was taken after {decision.after} decisions, by now {self.obeyed} were obeyed")
+        if decision.stale_time_ms is not None and now_ms >= decision.stale_time_ms:
+            raise Refused(f"stale: it was to be obeyed until {as_of(decision.stale_time_ms)}, it is {as_of(now_ms)}")
         places = _ACTIONS[decision.action](decision, panel, versions, now_ms)
         self.obeyed += 1
         return places

@@ -21,6 +21,9 @@ import msgspec
 from streams.adding import PipelineReport, in_turn, side_by_side
 from streams.records import MetricsRecord
 
+WINDOWS_AHEAD = 3
+"""A window is waited for until there are so many newer ones."""
+
 Window = tuple[int, int]
 """Start and end of a window, ms since the Unix epoch."""
 
@@ -28,11 +31,12 @@ Window = tuple[int, int]
 class Life(msgspec.Struct):
     """What is known of the newest life of a task, besides its reports that are held.
 
-    ``folded`` are the sequences of reports that are no longer held, as ranges from first to last, and ``total`` is the
-    sum of them.
+    ``end_time_ms`` is the end of the newest window that it reported of. ``folded`` are the sequences of reports that
+    are no longer held, as ranges from first to last, and ``total`` is the sum of them.
     """
 
     epoch: int
+    end_time_ms: int = 0
     folded: list[tuple[int, int]] = []
     total: MetricsRecord | None = None
 
@@ -91,6 +95,7 @@ class Reports(msgspec.Struct):
         name = f"{report.task}/{report.sequence}"
         if name in self.held or any(first <= report.sequence <= last for first, last in life.folded):
             return False
+        life.end_time_ms = max(life.end_time_ms, window[1])
         if window in self.windows:
             self.held[name] = report
         else:
@@ -127,6 +132,18 @@ class Reports(msgspec.Struct):
         start = int(name.partition("/")[0])
         return start, start + self.receipt_ms
 
+    def waiting(self, window: Window) -> list[int]:
+        """The tasks that may still report of this window of event time."""
+        ends = {task: life.end_time_ms for task, life in self.lives.items()}
+        return [task for task in range(self.tasks) if ends.get(task, 0) < window[1]]
+
+    def settled(self, window: Window) -> bool:
+        """Whether a window may be judged: all tasks have reported of it, or the others are well ahead of those that
+        have not. A task whose partition brings nothing would hold up the rest for ever.
+        """
+        newer = len(self.windows) - 1 - self.windows.index(window)
+        return newer >= WINDOWS_AHEAD or not self.waiting(window)
+
     def merged(self, window: Window) -> PipelineReport:
         """One window of event time. Raises ValueError when it is not held, no longer or not yet."""
         return self.sliding(window, 1)
@@ -159,13 +176,10 @@ class Reports(msgspec.Struct):
         for part in parts:
             sums[part.task] = in_turn(sums[part.task], part) if part.task in sums else part
         newest = {task: life.total for task, life in self.lives.items() if life.total is not None}
-        ends = {task: report.window_end_time_ms for task, report in newest.items()}
         for report in sorted(self.held.values(), key=lambda report: report.sequence):
-            ends[report.task] = max(ends.get(report.task, 0), report.window_end_time_ms)
             if _by_end(_window_of(report)) <= _by_end(window):
                 newest[report.task] = report
-        waiting = [task for task in range(self.tasks) if ends.get(task, 0) < window[1]]
-        return side_by_side((start, window[1]), sums, newest, waiting)
+        return side_by_side((start, window[1]), sums, newest, self.waiting(window))
 
 
 def _window_of(report: MetricsRecord) -> Window:

@@ -14,6 +14,7 @@ from typing import Any
 
 from models.drift import Watch
 from models.learner import Features, Kind, Label, Learner
+from streams.alerts import Alert
 from streams.context import Context
 from streams.errors import Declined
 from streams.inputs import AnyInput, Events, Labels, Reference
@@ -43,6 +44,8 @@ class Pipeline:
         The learner whose prediction counts; learners in its shadow; yardsticks, in its shadow too.
     drift
         Detectors on errors, features and predictions.
+    alerts
+        What the monitor watches in the merged reports of all tasks, and whether learning is paused while it lasts.
     missing
         Features that are None are left out of what the models see ("omit": right for linear models and trees), or
         passed on ("keep": for pipelines that begin with River's ``StatImputer``).
@@ -78,6 +81,7 @@ class Pipeline:
     challengers: Sequence[Learner] = ()
     baselines: Sequence[Learner] = ()
     drift: Sequence[Watch] = ()
+    alerts: Sequence[Alert] = ()
     missing: typing.Literal["omit", "keep"] = "omit"
     partitions: int = 1
     report_every: timedelta = timedelta(hours=1)

@@ -239,6 +239,21 @@ class DecisionRecord(msgspec.Struct, gc=False):
     number: int  # how many decisions were obeyed, this one counted
 
 
+class AlertRecord(msgspec.Struct, gc=False):
+    """A declared alert has begun (``lasts``), or is over. The monitor puts it out, after a crash perhaps twice."""
+
+    alert: str  # identity: the name, and the window that it began or ended with
+    name: str
+    lasts: bool
+    window_start_time_ms: int
+    window_end_time_ms: int
+    measure: str
+    value: float
+    bound: str  # "above 0.1"
+    over: int  # windows the value is taken over, up to this one
+    waiting: list[int]  # tasks that had not reported of the window yet
+
+
 OUTPUTS: dict[str, type[msgspec.Struct]] = {
     "features": FeaturesRecord,
     "predictions": PredictionRecord,
@@ -247,6 +262,7 @@ OUTPUTS: dict[str, type[msgspec.Struct]] = {
     "drift": DriftRecord,
     "decisions": DecisionRecord,
     "versions": VersionRecord,
+    "alerts": AlertRecord,
     "rejects": RejectRecord,
 }
 """Output name -> record type. The topic is ``{pipeline}.{name}``; the journal's record is in streams/journal.py."""

@@ -56,6 +56,8 @@ def _tasks(overview: Overview) -> Any:
         sequence = "-" if each.journal_sequence is None else str(each.journal_sequence)
         learns = "yes" if each.learns else "paused"
         table.add_row(str(each.task), sequence, f"{each.lag_records:,}", f"{each.to_replay_records:,}", learns)
+    if overview.alerts:
+        table.title = f"{title}; ALERT: {escape(', '.join(overview.alerts))}"
     if overview.tasks_problem:
         table.caption = escape(overview.tasks_problem)
     return table

@@ -6,7 +6,7 @@ import msgspec
 
 from streams.adding import PipelineReport
 from streams.control import Action
-from streams.records import DecisionRecord, DriftRecord, ScoreValues
+from streams.records import AlertRecord, DecisionRecord, DriftRecord, ScoreValues
 
 
 class Problem(msgspec.Struct):
@@ -26,13 +26,16 @@ class Health(msgspec.Struct):
 
 
 class Head(msgspec.Struct):
-    """A pipeline in short. ``newest_time_ms`` is the end of the newest window that a task reported of."""
+    """A pipeline in short. ``newest_time_ms`` is the end of the newest window that a task reported of, ``alerts`` the
+    names of those that last.
+    """
 
     name: str
     tasks: int
     models: list[str]
     paused_tasks: list[int]
     newest_time_ms: int | None
+    alerts: list[str]
     changes: int
 
 
@@ -62,7 +65,7 @@ class Overview(msgspec.Struct):
 
     ``cumulative`` is all that was reported, ``sliding`` the newest windows that scores slide over, ``newest`` the
     newest window; null before the first report. ``tasks`` is empty where Kafka cannot be asked: ``tasks_problem`` says
-    why.
+    why. ``alarms`` is how many came of drift detectors, ``alerts`` are the names of those that last.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Overview(msgspec.Struct):
     sliding: PipelineReport | None
     cumulative: PipelineReport | None
     alarms: int
+    alerts: list[str]
 
 
 class Windows(msgspec.Struct):
@@ -95,6 +99,20 @@ class Alarms(msgspec.Struct):
 
     pipeline: str
     alarms: list[Alarm]
+
+
+class Told(msgspec.Struct):
+    """A declared alert that began or was over, and when that came."""
+
+    received_time_ms: int
+    alert: AlertRecord
+
+
+class Alerts(msgspec.Struct):
+    """The newest alerts of a pipeline, newest first."""
+
+    pipeline: str
+    alerts: list[Told]
 
 
 class Decided(msgspec.Struct):

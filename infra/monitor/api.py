@@ -44,7 +44,6 @@ class Api:
         self._plane, self._settings, self._guard = plane, settings, guard
         self._version = version("riverrun")
         self._document = msgspec.json.encode(document(self._version))
-        self._deciding = asyncio.Lock()  # two senders at a time would fence each other
 
     def application(self) -> web.Application:
         """All routes behind the guard."""
@@ -87,6 +86,9 @@ class Api:
     async def alarms(self, request: web.Request) -> web.Response:
         return _json(views.alarms(self._picture(request), _last(request)))
 
+    async def alerts(self, request: web.Request) -> web.Response:
+        return _json(views.alerts(self._picture(request), _last(request)))
+
     async def decisions(self, request: web.Request) -> web.Response:
         return _json(views.decisions(self._picture(request), _last(request)))
 
@@ -102,7 +104,7 @@ class Api:
         pipeline, config = self._picture(request).pipeline, self._settings.kafka_python()
         asked = _decoded(await request.read())
         made = decisions.new_decision(asked.action, asked.model, asked.by, asked.why, asked.version)
-        async with self._deciding:
+        async with self._plane.deciding:
             since = await asyncio.to_thread(decisions.send, config, pipeline, made)
         wait_s = min(max(asked.wait_s, 0.0), WAIT_S_MAX)
         found = await asyncio.to_thread(decisions.wait_for_answers, config, pipeline, made, since, wait_s)

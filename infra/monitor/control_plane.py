@@ -26,6 +26,7 @@ from connectors.kafka_admin import create_topics, describe
 from infra.monitor.faust_kafka import MESSAGE_BYTES_MAX, new_app
 from infra.monitor.news import News
 from infra.monitor.picture import OUTPUTS, Note, Picture
+from infra.monitor.sending import Sender
 from infra.settings import Settings
 from infra.topics import apply_topics
 from streams.errors import RecordRejected
@@ -80,6 +81,9 @@ class ControlPlane:
         self._table = app.Table("pictures", partitions=1, key_type=str, value_type=bytes)
         app.agent(outputs, name="watch")(self._watch)
         app.agent(self._notes, name="take")(self._take)
+        self.deciding = asyncio.Lock()
+        """Held by who puts a decision before the tasks: two at a time would fence each other."""
+        app.task(Sender(self.pictures, settings, self.deciding).run)
         app.on_partitions_revoked.connect(self._let_go, weak=False)
         app.on_partitions_assigned.connect(self._let_go, weak=False)
 
@@ -167,6 +171,13 @@ class ControlPlane:
             self._telemetry.count("monitor_notes", 1, output=note.output, news=str(news).lower())
             if news:
                 self._tell(note.pipeline)
+            if news and note.output == "metrics":
+                self._gauge(note.pipeline)
+
+    def _gauge(self, pipeline: str) -> None:
+        lasting = self._opened()[pipeline].judging.lasting
+        for alert in self.pipelines[pipeline].alerts:
+            self._telemetry.gauge("alert_lasts", float(alert.name in lasting), alert=alert.name)
 
     def _tell(self, pipeline: str) -> None:
         for listener in self._listeners:

@@ -1,4 +1,4 @@
-"""What the monitor knows of one pipeline: the merged reports, alarms, decisions with their answers, and versions.
+"""What the monitor knows of one pipeline: the merged reports, alarms, alerts, decisions with answers, and versions.
 
 Taken in note by note; the same note again changes nothing. All of it lives in a table (ledger.py), so that it outlives
 the monitor. What a note changes is changed as a whole.
@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from infra.monitor.judging import Judging
 from infra.monitor.ledger import Ledger
 from infra.monitor.mirror import Mirror
 from streams.control import Decision
@@ -18,7 +19,7 @@ from streams.control import decode as decode_decision
 from streams.errors import RecordRejected
 from streams.merging import Life, Reports
 from streams.pipeline import Pipeline
-from streams.records import DecisionRecord, DriftRecord, MetricsRecord, VersionRecord
+from streams.records import AlertRecord, DecisionRecord, DriftRecord, MetricsRecord, VersionRecord
 
 WINDOWS_KEPT = 1_000
 """Windows held of each pipeline; what is older is in the totals."""
@@ -27,9 +28,9 @@ RECEIPT_MS = 60_000
 """Length of a window of processing time."""
 
 KEPT = 500
-"""Alarms, decisions, and answers to decisions, held of each pipeline."""
+"""Alarms, alerts, decisions, and answers to decisions, held of each pipeline."""
 
-OUTPUTS = ("metrics", "drift", "decisions", "versions", "control")
+OUTPUTS = ("metrics", "drift", "decisions", "versions", "alerts", "control")
 """The topics of a pipeline that are read."""
 
 
@@ -76,11 +77,11 @@ class Picture:
             receipts=Mirror(ledger, "receipts/", MetricsRecord),
         )
         self.alarms: Mirror[DriftRecord] = Mirror(ledger, "alarms/", DriftRecord)
+        self.alerts: Mirror[AlertRecord] = Mirror(ledger, "alerts/", AlertRecord)
         self.asked: Mirror[Decision] = Mirror(ledger, "asked/", Decision)
         self.answers: Mirror[DecisionRecord] = Mirror(ledger, "answers/", DecisionRecord)
-        self.paused: Mirror[bool] = Mirror(ledger, "paused/", bool)
-        """Task -> whether its models learn, where that was ever decided."""
         self.versions: Mirror[VersionRecord] = Mirror(ledger, "versions/", VersionRecord)
+        self.judging = Judging(pipeline, ledger)
         self.changes = 0
         """How often it changed since it was opened: for those who wait for news."""
         self._take: dict[str, Callable[[Note], bool]] = {
@@ -88,6 +89,7 @@ class Picture:
             "drift": self._alarm,
             "decisions": self._answer,
             "versions": self._version,
+            "alerts": self._alert,
             "control": self._decision,
         }
 
@@ -112,6 +114,8 @@ class Picture:
         for task, life in self.reports.lives.items():
             if moved or (news and task == report.task):  # a window that is no longer held is folded into all totals
                 self._lives[str(task)] = life
+        if news:
+            self.judging.judge(self.reports, note.received_time_ms)
         return news
 
     def _alarm(self, note: Note) -> bool:
@@ -126,8 +130,15 @@ class Picture:
         if self._known(note):
             return False
         _keep(self.answers, _place(note), answer)
-        if answer.obeyed and answer.action in ("pause", "resume"):
-            self.paused[str(answer.task)] = answer.action == "pause"
+        self.judging.answered(answer)
+        return True
+
+    def _alert(self, note: Note) -> bool:
+        alert = msgspec.json.decode(note.value, type=AlertRecord)
+        if self._known(note) or any(each.alert == alert.alert for each in self.alerts.values()):  # it may come twice
+            return False
+        _keep(self.alerts, _place(note), alert)
+        self.judging.seen(alert.alert)
         return True
 
     def _decision(self, note: Note) -> bool:
@@ -135,6 +146,7 @@ class Picture:
         if self._known(note) or any(each.id == decision.id for each in self.asked.values()):  # each partition has it
             return False
         _keep(self.asked, _place(note), decision)
+        self.judging.seen(decision.id)
         return True
 
     def _version(self, note: Note) -> bool:

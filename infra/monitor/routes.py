@@ -45,6 +45,7 @@ ROUTES = (
     Route("GET", f"{_ONE}/windows", "windows", "Windows of event time.", answers.Windows, None, (LAST_WINDOWS,)),
     Route("GET", f"{_ONE}/received", "received", "The same by when it came.", answers.Windows, None, (LAST_WINDOWS,)),
     Route("GET", f"{_ONE}/alarms", "alarms", "Alarms of drift detectors.", answers.Alarms, None, (LAST,)),
+    Route("GET", f"{_ONE}/alerts", "alerts", "Declared alerts that began or were over.", answers.Alerts, None, (LAST,)),
     Route("GET", f"{_ONE}/decisions", "decisions", "Decisions and their answers.", answers.Decisions, None, (LAST,)),
     Route("POST", f"{_ONE}/decisions", "decide", "Take a decision on a model.", answers.Decided, answers.Asked),
     Route("GET", f"{_ONE}/versions", "versions", "What models can go back to.", answers.Versions),

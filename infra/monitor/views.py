@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from infra.monitor.answers import Alarm, Alarms, Decided, Decisions, Head, Kept, Overview, TaskHead, Versions, Windows
+from infra.monitor.answers import (
+    Alarm,
+    Alarms,
+    Alerts,
+    Decided,
+    Decisions,
+    Head,
+    Kept,
+    Overview,
+    TaskHead,
+    Told,
+    Versions,
+    Windows,
+)
 from infra.monitor.picture import Picture
 from streams.control import Decision
 from streams.records import DecisionRecord, VersionRecord
@@ -19,6 +32,7 @@ def head(picture: Picture) -> Head:
         models=[learner.name for learner in picture.pipeline.learners],
         paused_tasks=paused(picture),
         newest_time_ms=windows[-1][1] if windows else None,
+        alerts=picture.judging.lasting,
         changes=picture.changes,
     )
 
@@ -28,7 +42,7 @@ def overview(picture: Picture, now_ms: int, tasks: list[TaskHead], problem: str 
     reports, pipeline = picture.reports, picture.pipeline
     newest = reports.windows[-1] if reports.windows else None
     for each in tasks:
-        each.learns = not picture.paused.get(str(each.task), False)
+        each.learns = each.task not in picture.judging.paused
     return Overview(
         name=pipeline.name,
         asked_time_ms=now_ms,
@@ -39,12 +53,13 @@ def overview(picture: Picture, now_ms: int, tasks: list[TaskHead], problem: str 
         sliding=reports.sliding(newest, pipeline.sliding_periods) if newest else None,
         cumulative=reports.cumulative(newest) if newest else None,
         alarms=len(picture.alarms),
+        alerts=picture.judging.lasting,
     )
 
 
 def paused(picture: Picture) -> list[int]:
     """The tasks in which no model learns."""
-    return sorted(int(task) for task, is_paused in picture.paused.items() if is_paused)
+    return sorted(picture.judging.paused)
 
 
 def windows(picture: Picture, last: int) -> Windows:
@@ -64,6 +79,12 @@ def alarms(picture: Picture, last: int) -> Alarms:
     """The newest alarms."""
     newest = sorted(picture.alarms, reverse=True)[:last]
     return Alarms(picture.pipeline.name, [Alarm(_received_ms(place), picture.alarms[place]) for place in newest])
+
+
+def alerts(picture: Picture, last: int) -> Alerts:
+    """The newest alerts."""
+    newest = sorted(picture.alerts, reverse=True)[:last]
+    return Alerts(picture.pipeline.name, [Told(_received_ms(place), picture.alerts[place]) for place in newest])
 
 
 def decisions(picture: Picture, last: int) -> Decisions:

@@ -59,7 +59,9 @@ _NO_SCORES = reports(1)[0].models[0].sliding
 
 def known(picture: Picture) -> bytes:
     """All that it knows, but for the order of dictionaries."""
-    parts = [picture.alarms, picture.asked, picture.answers, picture.paused, picture.versions]
+    judging = picture.judging
+    parts = [picture.alarms, picture.alerts, picture.asked, picture.answers, picture.versions]
+    parts += [judging.paused, judging.outgoing, judging.lasting]
     return reported(picture.reports) + msgspec.json.encode(parts, order="sorted")
 
 
