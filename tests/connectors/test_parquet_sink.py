@@ -181,7 +181,7 @@ VALUES = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.floats(-2, 2
 EVENTS = st.lists(st.tuples(st.integers(1, 7), st.dictionaries(st.sampled_from("abT"), VALUES)), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(events=EVENTS, steps=st.lists(st.tuples(st.integers(1, 15), st.sampled_from(["", "flush", "crash", "commit"]))))
 def test_any_interleaving_of_flushes_and_restarts_gives_the_same_files(tmp_path_factory, events, steps):
     # gaps between offsets are aborted records and transaction markers

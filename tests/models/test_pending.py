@@ -168,5 +168,5 @@ class EachEventEndsOnce(RuleBasedStateMachine):
         assert sorted(held) == sorted(o for o, became in self.labels.items() if became == "held")
 
 
-EachEventEndsOnce.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+EachEventEndsOnce.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
 test_each_event_ends_exactly_once = EachEventEndsOnce.TestCase

@@ -40,7 +40,7 @@ def whole(kind: str, seed: int) -> tuple[Pipeline, list[list[Record]], Task, lis
 class TestTheSameAnyway:
     """Cuts, stops and restarts leave no trace."""
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(st.sampled_from(list(PIPELINES)), st.integers(0, 5), st.lists(st.integers(0, 100), max_size=8))
     def test_outputs_do_not_depend_on_how_records_are_cut_into_batches(
         self, kind: str, seed: int, cuts: list[int]
@@ -53,7 +53,7 @@ class TestTheSameAnyway:
         assert outputs == wanted
         assert task.digest() == undisturbed.digest()
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(st.sampled_from(list(PIPELINES)), st.integers(0, 5), st.lists(st.integers(0, 100), min_size=1, max_size=3))
     def test_a_task_that_was_pickled_and_restored_goes_on_as_if_nothing_had_happened(
         self, kind: str, seed: int, stops: list[int]
