@@ -1,6 +1,7 @@
 """What a pipeline declares and how it runs: inputs, cleaning, windows, joins, tasks, the journal. Imports no client."""
 
 from models.learner import Features
+from streams.alerts import Alert
 from streams.cleaning import Category, Missing, Range, Require
 from streams.context import Context
 from streams.errors import PipelineError
@@ -10,6 +11,7 @@ from streams.pipeline import Pipeline, load_pipeline
 from streams.schema import Event
 
 __all__ = [
+    "Alert",
     "Category",
     "Context",
     "Event",

@@ -16,7 +16,7 @@ from models.learner import final_step
 from streams.cleaning import Require
 from streams.errors import Declined
 from streams.pipeline import Pipeline
-from streams.records import OUTPUTS, ScoreValues
+from streams.records import PUBLISHED, ScoreValues
 from streams.schema import Event, is_number, is_time
 from streams.windows import Aggregate
 
@@ -60,7 +60,7 @@ def _names(pipeline: Pipeline) -> Iterator[Finding]:
         if length < timedelta(milliseconds=1):
             yield Finding(f"{what} is {length}", what, f"give {what} a timedelta of at least 1 ms")
     topics = [stream.topic for stream in pipeline.inputs]
-    outputs = {pipeline.topic(name) for name in (*OUTPUTS, "journal", "control")}
+    outputs = {pipeline.topic(name) for name in (*PUBLISHED, "journal", "control")}
     for topic in topics:
         if topics.count(topic) > 1 or topic in outputs:
             yield Finding(f"topic {topic} is used twice", f"input {topic}", "give each input a topic of its own")

@@ -19,7 +19,7 @@ from streams.context import Context
 from streams.errors import Declined
 from streams.inputs import AnyInput, Events, Labels, Reference
 from streams.joins import Table
-from streams.records import OUTPUTS
+from streams.records import PUBLISHED
 
 _KINDS: dict[type, Kind] = {bool: "binary", str: "multiclass", int: "multiclass", float: "regression"}
 
@@ -133,7 +133,7 @@ class Pipeline:
     @property
     def topics(self) -> dict[str, int]:
         """Every topic of the pipeline with its number of partitions."""
-        outputs = [self.topic(output) for output in (*OUTPUTS, "journal")]
+        outputs = [self.topic(output) for output in (*PUBLISHED, "journal")]
         return dict.fromkeys([*self.topics_read, *outputs], self.partitions)
 
     @property

@@ -262,7 +262,9 @@ OUTPUTS: dict[str, type[msgspec.Struct]] = {
     "drift": DriftRecord,
     "decisions": DecisionRecord,
     "versions": VersionRecord,
-    "alerts": AlertRecord,
     "rejects": RejectRecord,
 }
-"""Output name -> record type. The topic is ``{pipeline}.{name}``; the journal's record is in streams/journal.py."""
+"""Output of a task -> record type. The topic is ``{pipeline}.{name}``; streams/journal.py has the journal's record."""
+
+PUBLISHED: dict[str, type[msgspec.Struct]] = {**OUTPUTS, "alerts": AlertRecord}
+"""The same, with what the monitor puts out."""

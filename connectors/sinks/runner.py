@@ -63,7 +63,7 @@ def run_sink(
     group
         The consumer group; processes with the same one share the partitions and must share ``root``.
     topics
-        Topic -> table: a name in ``OUTPUTS``, or "inputs" for the raw archive of an input.
+        Topic -> table: a name in ``PUBLISHED``, or "inputs" for the raw archive of an input.
     kind, root, bucket_offsets
         As for ParquetSink.
 

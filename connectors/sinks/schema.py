@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from streams.errors import Declined
-from streams.records import OUTPUTS, Scalar
+from streams.records import PUBLISHED, Scalar
 
 Kind = Literal["binary", "multiclass", "regression"]
 """What a pipeline predicts; it fixes the type of ``prediction`` and ``label``."""
@@ -69,11 +69,11 @@ RAW = (
     Column("value", "", pa.binary()),
 )
 COORDINATES = (Column("_partition", "", pa.int64()), Column("_offset", "", pa.int64()))
-TABLES = (*OUTPUTS, "inputs")
+TABLES = (*PUBLISHED, "inputs")
 
 
 def table(name: str, kind: Kind) -> Table:
-    """The table of an output by its name in ``OUTPUTS``, or the raw archive ``inputs``.
+    """The table of an output by its name in ``PUBLISHED``, or the raw archive ``inputs``.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def table(name: str, kind: Kind) -> Table:
     """
     if name == "inputs":
         return Table(name, None, RAW, None)
-    record = OUTPUTS.get(name)
+    record = PUBLISHED.get(name)
     if record is None:
         raise Declined(f"no table {name!r}", remedy=f"one of {', '.join(TABLES)}")
     hints = typing.get_type_hints(record)

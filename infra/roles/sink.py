@@ -9,7 +9,7 @@ from connectors.sinks.runner import run_sink
 from infra.settings import Settings
 from infra.telemetry import PrometheusTelemetry
 from streams.pipeline import load_pipeline
-from streams.records import OUTPUTS
+from streams.records import PUBLISHED
 
 
 def run_pipeline_sink(
@@ -19,6 +19,6 @@ def run_pipeline_sink(
     pipeline = load_pipeline(file)
     telemetry = PrometheusTelemetry(pipeline.name)
     telemetry.announce("sink", metrics_port)
-    topics = {pipeline.topic(name): name for name in OUTPUTS} | {stream.topic: "inputs" for stream in pipeline.inputs}
+    topics = {pipeline.topic(name): name for name in PUBLISHED} | {stream.topic: "inputs" for stream in pipeline.inputs}
     root, group = settings.data_folder(pipeline.name) / "parquet", f"{pipeline.group}-sink"
     run_sink(settings.confluent(), group, topics, pipeline.kind, root, telemetry=telemetry, stop=stop, once=once)

@@ -164,6 +164,11 @@ class Real:
             if draw.random() < 0.05:
                 yield "answered", partition, self.at_ms + 950, late
 
+    def publish_wrong(self, count: int) -> None:
+        """So many records that are no events, in each partition."""
+        wrong = [("asked", partition, self.at_ms, b"no event") for partition in range(self.partitions)]
+        self._send(self.producer(), wrong * count)
+
     def close(self) -> None:
         """After this everything published before it can be processed."""
         self.at_ms += CLOSING_MS

@@ -61,7 +61,7 @@ def known(picture: Picture) -> bytes:
     """All that it knows, but for the order of dictionaries."""
     judging = picture.judging
     parts = [picture.alarms, picture.alerts, picture.asked, picture.answers, picture.versions]
-    parts += [judging.paused, judging.outgoing, judging.lasting]
+    parts += [list(judging.paused.items()), judging.outgoing, judging.lasting]
     return reported(picture.reports) + msgspec.json.encode(parts, order="sorted")
 
 

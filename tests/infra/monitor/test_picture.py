@@ -10,12 +10,15 @@ import pytest
 
 from infra.monitor import ledger, picture
 from infra.monitor.picture import Note, Picture
+from streams.alerts import Alert
 from streams.errors import RecordRejected
+from streams.measures import repairs
 from streams.merging import Reports
-from tests.infra.monitor.notes import known, metrics, others, reported, reports
+from tests.infra.monitor.notes import known, metrics, note, others, reported, reports
 from tests.streams.pipelines import trips
 
 PIPELINE = trips.pipeline
+REPAIRED = Alert("many repairs", repairs(), above=0.2, pauses=True)
 
 
 class Changelog(dict[str, bytes]):
@@ -55,14 +58,14 @@ def test_a_crash_at_any_write_loses_and_doubles_nothing(monkeypatch: pytest.Monk
     notes.sort(key=lambda note: note.offset if note.output != "metrics" else 0)
     table = Changelog()
     whole, ends = Picture(pipeline, table), []
-    for note in notes:
-        whole.take(note)
+    for each in notes:
+        whole.take(each)
         ends.append(len(table.log))
     for cut in range(len(table.log)):
         first = next(place for place, end in enumerate(ends) if end > cut)
         again = Picture(pipeline, table_after(table.log[:cut]))
-        for note in notes[max(first - cut % 3, 0) :]:
-            again.take(note)
+        for each in notes[max(first - cut % 3, 0) :]:
+            again.take(each)
         assert known(again) == known(whole), cut
 
 
@@ -71,10 +74,10 @@ def test_it_knows_what_reports_fed_directly_know(monkeypatch: pytest.MonkeyPatch
     pipeline, came = _sliding_over(2), reports(6)
     direct = Reports(tasks=pipeline.partitions, kept=3, receipt_ms=picture.RECEIPT_MS)
     made = Picture(pipeline, {})
-    for note, report in zip(metrics(came), came, strict=True):
-        direct.add(report, note.received_time_ms)
-        made.take(note)
-        made.take(note)
+    for each, report in zip(metrics(came), came, strict=True):
+        direct.add(report, each.received_time_ms)
+        made.take(each)
+        made.take(each)
     assert reported(made.reports) == reported(direct)
 
 
@@ -88,6 +91,23 @@ def test_what_is_no_record_of_ours_changes_nothing() -> None:
     assert known(made) == before
 
 
+def test_what_is_to_be_sent_is_sent_until_it_is_seen() -> None:
+    made, alert, decision = Picture(_sliding_over(2), table := {}), None, None
+    for each in metrics(reports(6)):
+        made.take(each)
+    for outgoing in Picture(_sliding_over(2), table).judging.outgoing.values():
+        alert, decision = alert or outgoing.alert, decision or outgoing.decision
+    assert alert is not None
+    assert decision is not None
+    assert (alert.name, decision.action, decision.by) == ("many repairs", "pause", "alert many repairs")
+    for partition in range(2):
+        made.take(note("alerts", alert, 0, partition))  # a crash may send it twice
+        made.take(note("control", decision, partition, 0))
+    left = Picture(_sliding_over(2), table)
+    assert {alert.alert, decision.id}.isdisjoint(left.judging.outgoing)
+    assert len(left.alerts) == len(left.asked) == 1
+
+
 def test_old_alarms_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "KEPT", 2)
     made, alarm = Picture(PIPELINE, {}), others()[0]
@@ -97,4 +117,4 @@ def test_old_alarms_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _sliding_over(periods: int) -> Any:
-    return replace(PIPELINE, sliding_periods=periods)
+    return replace(PIPELINE, sliding_periods=periods, alerts=[REPAIRED])
