@@ -81,6 +81,15 @@ def test_it_knows_what_reports_fed_directly_know(monkeypatch: pytest.MonkeyPatch
     assert reported(made.reports) == reported(direct)
 
 
+def test_a_restart_forgets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "WINDOWS_KEPT", 3)
+    pipeline, table = _sliding_over(2), dict[str, bytes]()
+    made = Picture(pipeline, table)
+    for each in [*metrics(reports(6)), *others()]:
+        made.take(each)
+        assert known(Picture(pipeline, table)) == known(made)
+
+
 def test_what_is_no_record_of_ours_changes_nothing() -> None:
     made = Picture(PIPELINE, {})
     before = known(made)
