@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.cli.status import SCORES, number
+
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from streams.control import Action
-    from streams.records import DecisionRecord
+    from streams.records import DecisionRecord, ModelScores
 
 models = typer.Typer(no_args_is_help=True, help="Promote, roll back, reset and pause models; see what was decided.")
 
@@ -51,6 +55,38 @@ def list_(file: File) -> None:
         tasks = ", ".join(str(task) for task in sorted(each.tasks))
         lacking = "" if len(each.tasks) == pipeline.partitions else f"  of task {tasks} only"
         typer.echo(f"{each.model}  {each.label}  {each.scores or 'not scored yet'}{lacking}")
+
+
+@models.command()
+def show(file: File, model: Model) -> None:
+    """All of one model: what it is, its scores in each task, its versions, and what was decided on it."""
+    from rich.console import Console
+
+    from infra.about_model import about_model
+    from infra.settings import Settings
+    from streams.pipeline import load_pipeline
+
+    found = about_model(Settings.load().kafka_python(), load_pipeline(file), model)
+    typer.echo(f"{model}  {found.learner.version()}\n{found.learner.model}")
+    Console().print(_by_task(found.scores))
+    for each in found.versions:
+        typer.echo(f"version {each.label}  {each.scores or 'not scored yet'}")
+    for answer in found.decisions:
+        typer.echo(_line(answer))
+
+
+def _by_task(found: dict[int, ModelScores]) -> Table:
+    """Scores so far, and over the sliding window."""
+    from rich.table import Table
+
+    shown = [name for name in SCORES if any(getattr(each.cumulative, name) is not None for each in found.values())]
+    table = Table("task", "role", "version", "scored", *(f"{name} (lately)" for name in shown))
+    for task, each in found.items():
+        scores = [f"{number(each.cumulative, name)} ({number(each.sliding, name)})" for name in shown]
+        table.add_row(str(task), each.role, each.version, f"{each.cumulative.n:,}", *scores)
+    if not found:
+        table.caption = "nothing reported yet"
+    return table
 
 
 @models.command()

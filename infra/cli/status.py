@@ -74,11 +74,12 @@ def _models(overview: Overview) -> Any:
     for each in so_far:
         roles, versions = (", ".join(escape(one.name) for one in many) for many in (each.roles, each.versions))
         recent = lately.get(each.model)
-        scores = [f"{_number(each.values, name)} ({_number(recent, name)})" for name in used]
+        scores = [f"{number(each.values, name)} ({number(recent, name)})" for name in used]
         table.add_row(escape(each.model), roles, versions, f"{each.values.n:,}", *scores)
     return table
 
 
-def _number(values: object, name: str) -> str:
+def number(values: object, name: str) -> str:
+    """A score for people, "-" where there is none."""
     value = getattr(values, name, None)
     return "-" if value is None else f"{value:.4g}"

@@ -31,6 +31,11 @@ def test_a_model_goes_back_to_a_version_and_stays_there_through_kill_9(real: Cal
     riverrun(made, "models", "save", file, "good", "--why", "release")
     assert riverrun(made, "models", "list", file).stdout.splitlines()[0].startswith("logistic  good")
     made.publish(400, seed=2)
+    shown = riverrun(made, "models", "show", file, "tree").stdout
+    assert "HoeffdingTreeClassifier" in shown
+    assert "version good" in shown
+    assert "challenger" in shown
+
     gone_back = riverrun(made, "models", "rollback", file, "tree", "good", "--why", "worse since").stdout
     assert gone_back.count("rollback tree good") == gone_back.count("obeyed") == 2
     made.publish(400, seed=3)

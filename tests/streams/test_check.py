@@ -20,9 +20,10 @@ from river.preprocessing import OneHotEncoder, StandardScaler
 from river.tree import HoeffdingTreeClassifier
 
 from models import Learner, Rule, on_error, on_feature
-from streams import Category, Events, Missing, Pipeline, Range, Reference, Require, Table, load_pipeline
+from streams import Alert, Category, Events, Missing, Pipeline, Range, Reference, Require, Table, load_pipeline
 from streams.check import check, refuse_mistakes
 from streams.errors import Declined
+from streams.measures import lead, rejects, score
 from tests.streams.pipelines import trips
 
 if TYPE_CHECKING:
@@ -265,6 +266,29 @@ def test_mistakes_of_watches_are_found() -> None:
     assert one(trips.lean(drift=[on_error(ADWIN(), "tree")]))[0] == "there is no learner 'tree' to watch"
     assert one(trips.lean(drift=[on_feature("km", KSWIN())]))[0] == "KSWIN has no seed"
     assert one(trips.lean(drift=[on_error(ADWIN(), every=0)]))[0] == "every is 0"
+
+
+@pytest.mark.parametrize(
+    ("alert", "what"),
+    [
+        (Alert("", rejects(), above=1), "its name is not one"),
+        (Alert("a" * 101, rejects(), above=1), "its name is not one"),
+        (Alert("a\n", rejects(), above=1), "its name is not one"),
+        (Alert("a", rejects()), "it has no bound, or two"),
+        (Alert("a", rejects(), above=1, below=0), "it has no bound, or two"),
+        (Alert("a", rejects(), above=1, windows=0), "windows is 0"),
+        (Alert("a", rejects(), above=1, over=0), "over is 0"),
+        (Alert("a", score("beauty"), above=1), "there is no score 'beauty'"),
+        (Alert("a", lead("auc", "tree"), above=1), "there is no learner 'tree'"),
+    ],
+)
+def test_mistakes_of_alerts_are_found(alert: Alert, what: str) -> None:
+    assert one(trips.lean(alerts=[alert]))[0] == what
+
+
+def test_alerts_of_one_name_are_found() -> None:
+    twice = [Alert("a", rejects(), above=1), Alert("a", rejects(), above=2)]
+    assert [what for what, _ in found(trips.lean(alerts=twice))] == ["its name is not one"] * 2
 
 
 def test_a_pipeline_with_mistakes_is_declined_with_all_of_them_at_once() -> None:

@@ -121,6 +121,10 @@ def test_a_paused_pipeline_predicts_and_scores_and_learns_nothing_until_it_resum
         (decision("reset", "nobody"), "there is no model 'nobody', only logistic, tree, yardstick"),
         (decision("resume"), "learning is not paused"),
         (decision("reset", "tree", after=1), "stale: it was taken after 1 decisions, by now 0 were obeyed"),
+        (
+            decision("pause", stale_time_ms=1_019_500),
+            "stale: it was to be obeyed until 1970-01-01T00:16:59.500000Z, it is 1970-01-01T00:16:59.500000Z",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_reason_and_changes_no_model(record: Record, reason: str) -> None:
@@ -129,6 +133,12 @@ def test_what_makes_no_sense_is_refused_with_a_reason_and_changes_no_model(recor
     before = pickle.dumps(task._panel.state())
     assert decide(task, record) == [(False, reason)]
     assert pickle.dumps(task._panel.state()) == before
+
+
+def test_what_is_not_stale_yet_is_obeyed() -> None:
+    task = duel()
+    lived(task)
+    assert decide(task, decision("pause", stale_time_ms=1_019_501)) == [(True, "")]
 
 
 def test_a_decision_is_obeyed_once_and_one_that_saw_it_comes_after_it() -> None:
