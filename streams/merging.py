@@ -155,9 +155,10 @@ class Reports(msgspec.Struct):
         return side_by_side(window, reports, reports, [task for task in range(self.tasks) if task not in reports])
 
     def _report(self, start: int, window: Window, parts: Iterable[MetricsRecord]) -> PipelineReport:
-        sums: dict[int, MetricsRecord] = {}
+        by_task: dict[int, list[MetricsRecord]] = {}
         for part in parts:
-            sums[part.task] = in_turn(sums[part.task], part) if part.task in sums else part
+            by_task.setdefault(part.task, []).append(part)
+        sums = {task: in_turn(*own) for task, own in by_task.items()}
         newest = {task: life.total for task, life in self.lives.items() if life.total is not None}
         ends = {task: report.window_end_time_ms for task, report in newest.items()}
         for report in sorted(self.held.values(), key=lambda report: report.sequence):

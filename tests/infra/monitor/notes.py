@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from infra.monitor.picture import Note, Picture
+from models.learner import Features
 from streams.merging import Reports
 from streams.records import DecisionRecord, DriftRecord, MetricsRecord, VersionRecord
 from tests.models.test_scores import binary
@@ -22,7 +23,8 @@ def reports(windows: int, tasks: int = 2, seed: int = 1) -> list[MetricsRecord]:
     for number in range(windows):
         for reporter in reporters:
             outcomes = [(draw.random() < 0.5, binary(draw.random())) for _ in range(3)]
-            seen = Seen(draw.randrange(9), draw.randrange(3), [draw.randrange(10**6)], draw.randrange(5), outcomes)
+            rows: list[Features] = [{"km": draw.uniform(0, 9)} for _ in outcomes]
+            seen = Seen(draw.randrange(9), draw.randrange(3), [draw.randrange(10**6)], draw.randrange(5), rows, outcomes)
             made.append(reporter.saw(number, seen))
     return made
 
