@@ -24,7 +24,9 @@ def reports(windows: int, tasks: int = 2, seed: int = 1) -> list[MetricsRecord]:
         for reporter in reporters:
             outcomes = [(draw.random() < 0.5, binary(draw.random())) for _ in range(3)]
             rows: list[Features] = [{"km": draw.uniform(0, 9)} for _ in outcomes]
-            seen = Seen(draw.randrange(9), draw.randrange(3), [draw.randrange(10**6)], draw.randrange(5), rows, outcomes)
+            seen = Seen(
+                draw.randrange(9), draw.randrange(3), [draw.randrange(10**6)], draw.randrange(5), rows, outcomes
+            )
             made.append(reporter.saw(number, seen))
     return made
 
