@@ -38,6 +38,9 @@ export const axis = (colour, more) => ({
   gridcolor: colour.line, linecolor: colour.line, zeroline: false, ticks: "", automargin: true, fixedrange: true, ...more,
 });
 
+/** The title of an axis. */
+export const titled = (text) => ({ text, font: { size: 12.5 }, standoff: 8 });
+
 /** A figure: title, chart, and a table of the same numbers. `traces` and `rows` are made when they are needed. */
 export class Chart {
   constructor(title, height = 300) {

@@ -16,9 +16,10 @@ export class FeaturesSection {
   constructor(element) {
     this.lead = element.querySelector(".lead");
     this.list = h("div", {});
-    this.chart = new Chart("Spread of a feature", 320);
+    this.chart = new Chart("Spread of a feature", 400);
     this.body = h("div", { class: "columns features" }, this.list, this.chart.element);
     this.none = empty("No feature is known yet: they are told with the first closed window.");
+    this.body.hidden = this.none.hidden = true;
     element.append(this.body, this.none);
   }
 

@@ -1,6 +1,6 @@
 // The flow as a picture: where records come in, what becomes of them, how fast, and what is left behind.
 import { h, s, scrolling, table } from "./dom.js";
-import { count, named, rate, share, total } from "./format.js";
+import { count, duration, named, rate, share, total } from "./format.js";
 
 const BOX = 74;
 const GAP = 18;
@@ -54,6 +54,7 @@ export class FlowSection {
 /** The boxes: inputs, then what happens in a worker one after the other, each with what leaves it downwards. */
 function steps(flow, quality, heads) {
   const span = quality?.sliding;
+  const lately = span ? `in ${duration(span.end_time_ms - span.start_time_ms)}` : "";
   const out = (role) => flow.topics.find((topic) => topic.role === role);
   const inputs = flow.topics.filter((topic) => topic.lag != null).map((topic) => ({
     title: topic.topic, lines: [`${rate(topic.per_s)} in`, `lag ${count(topic.lag)}`], live: topic.done_per_s > 0,
@@ -71,13 +72,13 @@ function steps(flow, quality, heads) {
       { title: "Clean", lines: [`${rate(read)} read`], live: read > 0,
         out: { title: "rejects", lines: [rate(out("rejects").per_s), `${share(came ? refused / (came + refused) : null)} of records`] } },
       { title: "Predict", lines: [rate(predictions.per_s), `${heads.models.length} models`], live: predictions.per_s > 0,
-        out: { title: "predictions", lines: [rate(predictions.per_s), `${count(span?.predicted)} lately`] } },
+        out: { title: "predictions", lines: [rate(predictions.per_s), `${count(span?.predicted)} ${lately}`] } },
       { title: "Wait for the label", lines: [`${count(span?.pending_labels)} pending`], live: outcomes.per_s > 0,
-        out: { title: "expired", lines: [`${count(span && named(span.labels, "expired"))} lately`] } },
+        out: { title: "expired", lines: [`${count(span && named(span.labels, "expired"))} ${lately}`] } },
       { title: "Score, then learn",
         lines: [rate(outcomes.per_s), pauses ? `paused in ${pauses} of ${heads.tasks}` : "learning"], live: outcomes.per_s > 0,
         late: pauses > 0,
-        out: { title: "outcomes", lines: [rate(outcomes.per_s), `${count(span && named(span.labels, "scored"))} scored lately`] } },
+        out: { title: "outcomes", lines: [rate(outcomes.per_s), `${count(span && named(span.labels, "scored"))} scored ${lately}`] } },
     ],
   };
 }

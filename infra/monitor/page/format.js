@@ -37,7 +37,7 @@ export function duration(ms) {
     const rest = next ? Math.trunc((Math.abs(ms) % length) / next[0]) : 0;
     return rest && Math.abs(large) < 10 ? `${large} ${unit} ${rest} ${next[1]}` : `${large} ${unit}`;
   }
-  return `${Math.round(ms)} ms`;
+  return ms ? `${Math.round(ms)} ms` : "0 s";
 }
 
 /** A moment in local time, with UTC in its title. */

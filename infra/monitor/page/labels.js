@@ -1,5 +1,5 @@
 // Labels: how long they take to come, how many are awaited, and what became of them.
-import { Chart, axis } from "./charts.js";
+import { Chart, axis, titled } from "./charts.js";
 import { empty, fill, h, table } from "./dom.js";
 import { count, duration, localIso, share, time, total } from "./format.js";
 
@@ -21,6 +21,7 @@ export class LabelsSection {
     this.pending = new Chart("Labels awaited at the end of each window", 280);
     this.body = h("div", {}, this.fates, h("div", { class: "columns two" }, this.delay.element, this.pending.element));
     this.none = empty("No label has come yet.");
+    this.body.hidden = this.none.hidden = true;
     element.append(this.body, this.none);
   }
 
@@ -53,7 +54,7 @@ export class LabelsSection {
     this.pending.draw((colour) => ({
       data: [{ type: "scatter", mode: x.length < 3 ? "markers" : "lines", x, y: history.pending_labels, fill: "tozeroy",
         line: { color: colour.accent, width: 1.6 }, hovertemplate: "%{y:,} labels<extra></extra>" }],
-      layout: { hovermode: "x unified", xaxis: axis(colour, { type: "date", showgrid: false }), yaxis: axis(colour, { rangemode: "tozero", title: { text: "labels" } }) },
+      layout: { hovermode: "x unified", xaxis: axis(colour, { type: "date", showgrid: false }), yaxis: axis(colour, { rangemode: "tozero", title: titled("labels") }) },
     }), `Labels awaited over time, now ${count(history.pending_labels.at(-1))}.`,
     () => table("Labels awaited", [
       { title: "Until", cell: (place) => time(history.end_time_ms[place]) },

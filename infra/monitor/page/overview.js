@@ -4,6 +4,7 @@ import { SCORES, count, duration, rate, score, share, time } from "./format.js";
 
 const WIDTH = 240;
 const HEIGHT = 48;
+const LATELY = 120;
 
 /** The score that a kind of target is first judged by. */
 export const FIRST = { binary: "auc", multiclass: "accuracy", regression: "mae" };
@@ -56,7 +57,7 @@ export class Overview {
         h("span", { class: `badge ${state[0]}` }, state[1])),
       h("p", { class: "big" }, score(values.at(-1)),
         h("span", {}, champion ? ` ${SCORES[first]} of ${champion.model}, the champion` : " no scores yet")),
-      spark(values, champion ? `${SCORES[first]} of ${champion.model}` : ""),
+      spark(values.slice(-LATELY), champion ? `${SCORES[first]} of ${champion.model}` : ""),
       h("dl", { class: "facts" },
         fact("Events", flow ? rate(events?.done_per_s) : "–"),
         fact("Lag", flow ? `${count(lag)} records` : "–"),

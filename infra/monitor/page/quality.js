@@ -1,5 +1,5 @@
 // How good the models are: all scores, what is taken for what, and for a binary target ROC and calibration.
-import { Chart, axis, look, plain } from "./charts.js";
+import { Chart, axis, look, plain, titled } from "./charts.js";
 import { empty, fill, h, scrolling, table } from "./dom.js";
 import { SCORES, count, score, share } from "./format.js";
 
@@ -21,6 +21,7 @@ export class QualitySection {
       h("div", { class: "controls" }, h("label", { for: "quality-model" }, "Confusion of"), this.pick),
       h("div", { class: "columns" }, this.confusion, this.roc.element, this.calibration.element));
     this.none = empty("Nothing has been scored yet: scores come with the first labels.");
+    this.body.hidden = this.none.hidden = true;
     element.append(h("div", { class: "controls" }, h("label", { for: "quality-reach" }, "Outcomes"), this.reach), this.body, this.none);
   }
 
@@ -85,9 +86,9 @@ export class QualitySection {
     const diagonal = (colour) => ({
       type: "scatter", mode: "lines", x: [0, 1], y: [0, 1], line: { color: colour.quiet, width: 1, dash: "dot" }, hoverinfo: "skip", showlegend: false,
     });
-    const unit = { range: [-0.015, 1.015], tickformat: ".0%", constrain: "domain" };
+    const unit = { range: [-0.015, 1.015], tickformat: ".0%", dtick: 0.25 };
     const layout = (colour, x, y) => ({
-      xaxis: axis(colour, { ...unit, title: { text: x } }), yaxis: axis(colour, { ...unit, title: { text: y } }),
+      xaxis: axis(colour, { ...unit, title: titled(x) }), yaxis: axis(colour, { ...unit, title: titled(y) }),
     });
     this.roc.draw((colour) => ({
       data: [diagonal(colour), ...lines(colour, (m) => m.roc.map((p) => p[0]), (m) => m.roc.map((p) => p[1]),

@@ -16,6 +16,7 @@ export class RejectsSection {
     this.body = h("div", { class: "columns rejects" },
       h("div", {}, h("h3", {}, "By reason, since the beginning"), this.reasons),
       h("div", {}, h("h3", {}, "The newest"), this.samples));
+    this.body.hidden = this.none.hidden = true;
     element.append(this.body, this.none);
   }
 

@@ -1,5 +1,5 @@
 // Scores over time, a line a model; below them alarms of drift detectors and decisions that changed a model.
-import { Chart, axis, look, plain } from "./charts.js";
+import { Chart, axis, look, plain, titled } from "./charts.js";
 import { empty, h, table } from "./dom.js";
 import { SCORES, clockText, count, localIso, score, time } from "./format.js";
 
@@ -18,6 +18,7 @@ export class ScoresSection {
       [["400", "all that is held"], ["120", "the last 120 windows"], ["40", "the last 40 windows"]].map(([value, text]) => h("option", { value }, text)));
     this.chart = new Chart("Scores of each model over time", 380);
     this.none = empty("No scores yet: they come with the first closed window, once labels have arrived.");
+    this.none.hidden = this.chart.element.hidden = true;
     element.append(
       h("div", { class: "controls" },
         h("label", { for: "score-pick" }, "Score"), this.pick, h("label", { for: "score-reach" }, "Windows"), this.reach),
@@ -65,9 +66,9 @@ export class ScoresSection {
     }));
     const along = (list, label, symbol, color, y) => list.length && data.push({
       type: "scatter", mode: "markers", name: label, x: list.map((each) => localIso(each.at)), y: list.map(() => y),
-      yaxis: "y2", marker: { symbol, size: 9, color }, text: list.map((each) => plain(each.text)), hovertemplate: "%{text}<extra></extra>",
+      yaxis: "y2", marker: { symbol, size: 9, color, line: { color, width: 1.4 } }, text: list.map((each) => plain(each.text)), hovertemplate: "%{text}<extra></extra>",
     });
-    along(marks.alarms, "drift", "triangle-up", colour.warn, 0);
+    along(marks.alarms, "drift", "line-ns", colour.warn, 0);
     along(marks.decisions, "decision", "diamond", colour.accent, 1);
     const shapes = marks.decisions.map(({ at }) => ({
       type: "line", x0: localIso(at), x1: localIso(at), y0: 0, y1: 1, yref: "paper", line: { color: colour.accent, width: 1, dash: "dot" },
@@ -75,10 +76,24 @@ export class ScoresSection {
     return { data, layout: {
       hovermode: "x unified", shapes,
       xaxis: axis(colour, { type: "date", showgrid: false, anchor: "y2" }),
-      yaxis: axis(colour, { domain: [0.16, 1], title: { text: SCORES[name], font: { color: colour.soft } } }),
+      yaxis: axis(colour, { domain: [0.16, 1], range: reach(models, name, begin), title: titled(SCORES[name]) }),
       yaxis2: axis(colour, { domain: [0, 0.1], range: [-0.6, 1.6], showgrid: false, showticklabels: false }),
     } };
   }
+}
+
+/** What the models that learn span but for their first steps, and all others if they are not far off. */
+function reach(models, name, begin) {
+  const values = (list) => list.flatMap((model) => model.scores[name].slice(begin)).filter((value) => value != null).sort((a, b) => a - b);
+  const learning = values(models.filter((model) => model.role !== "baseline"));
+  const every = values(models);
+  if (learning.length < 20) return undefined;
+  const at = (list, part) => list[Math.round(part * (list.length - 1))];
+  const [low, high] = [at(learning, 0.03), at(learning, 0.97)];
+  const span = high - low || Math.abs(high) * 0.05 || 1;
+  const bottom = Math.max(Math.min(at(every, 0.01), low), low - 3 * span);
+  const top = Math.min(Math.max(at(every, 0.99), high), high + 3 * span);
+  return [bottom - 0.12 * (top - bottom), top + 0.12 * (top - bottom)];
 }
 
 /** Alarms and decisions between two times, each with when and what. */
