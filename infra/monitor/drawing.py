@@ -65,6 +65,8 @@ class Drawing:
     def _reference(self) -> PipelineReport | None:
         """All before the windows that scores slide over; all but the newest window while there are no more."""
         windows = len(self.picture.reports.windows)
+        if not windows:
+            return None
         length = min(self.picture.pipeline.sliding_periods, windows - 1)
         made: PipelineReport | None = self._kept("before", lambda: self._until(self._before, windows - length))
         return made
