@@ -65,7 +65,12 @@ export class Chart {
 
   async redraw() {
     const turn = (this.turn = (this.turn ?? 0) + 1);
-    const Plotly = await library();
+    let Plotly;
+    try {
+      Plotly = await library();
+    } catch {
+      return; // the connection is lost, which the page says; what comes next draws it
+    }
     if (turn !== this.turn || !this.element.isConnected) return;
     const colour = colours();
     const { data, layout } = this.make(colour);

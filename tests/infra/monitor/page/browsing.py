@@ -25,12 +25,15 @@ def launched(playwright: Playwright) -> Browser:
 
 
 class Seen:
-    """A page in a browser context of its own."""
+    """A page in a browser context of its own. ``forgiving``: requests may fail, of which Chromium complains itself."""
 
-    def __init__(self, browser: Browser, url: str, width: int = 1280, height: int = 900, **options: Any) -> None:
+    def __init__(
+        self, browser: Browser, url: str, width: int = 1280, height: int = 900, forgiving: bool = False, **options: Any
+    ) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": height}, **options)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
+        self.forgiving = forgiving
         self.complaints: list[str] = []
         self.requests: list[Request] = []
         self.page.on("console", self._heard)
@@ -39,6 +42,8 @@ class Seen:
         self.page.goto(url)
 
     def _heard(self, message: ConsoleMessage) -> None:
+        if self.forgiving and ("Failed to load resource" in message.text or "net::ERR_" in message.text):
+            return
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
 
@@ -54,7 +59,7 @@ class Seen:
         """Bring every section into view, one after the other, and wait for its content."""
         for section in SECTIONS:
             found = self.look_at(section)
-            expect(found.locator("table, svg, ul > *, .empty:visible").first).to_be_attached()
+            expect(found.locator("table, svg, li, .empty:visible").first).to_be_attached()
         for chart in self.page.locator(".chart:visible").all():
             expect(chart.locator(".main-svg").first).to_be_attached()
 
