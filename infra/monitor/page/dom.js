@@ -40,7 +40,7 @@ export function table(caption, columns, rows) {
 
 /** A table that may be wider than the page: it scrolls in a box of its own, also by keyboard. */
 export const scrolling = (label, content) =>
-  h("div", { class: "scrolling", role: "region", "aria-label": label, tabindex: 0, "data-key": `scroll ${label}` }, content);
+  h("div", { class: "scrolling", role: "region", "aria-label": `Table: ${label}`, tabindex: 0, "data-key": `scroll ${label}` }, content);
 
 /** What stands where there is nothing yet: says what to do. */
 export const empty = (...content) => h("p", { class: "empty" }, content);

@@ -40,7 +40,7 @@ export class ModelsSection {
       { title: "Kept at", cell: (each) => time(each.time_ms) },
       { title: SCORES[FIRST[quality?.kind] ?? "auc"], number: true, cell: (each) => score(each.scores[FIRST[quality?.kind] ?? "auc"]) },
       { title: "Tasks", number: true, cell: (each) => `${each.tasks.length} of ${heads.tasks}` },
-      { title: "", cell: (each) => this.button("Roll back", { action: "rollback", model: each.model, version: each.label },
+      { title: "Action", cell: (each) => this.button("Roll back", { action: "rollback", model: each.model, version: each.label },
         `rollback ${each.model} ${each.label}`, { class: "quiet", "aria-label": `Roll ${each.model} back to ${each.label}` }) },
     ], kept)) : empty("None yet. Versions are kept by time, before what cannot be undone, and by hand."));
   }
