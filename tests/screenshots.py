@@ -1,6 +1,6 @@
 """`make screenshots`: the flights, as they run through a real Kafka, on the monitor's page, as pictures for the README.
 
-MONTHS=3 of the year are replayed; pictures are taken while the last days still come in.
+MONTHS of the year are replayed, all 12 unless told otherwise; pictures are taken while it runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
     """Replay, look, and write what was seen."""
     if CHROMIUM is None:
         sys.exit("there is no Chromium: `apt-get install chromium` brings one")
-    os.environ["FLIGHTS_MONTHS"] = os.environ.get("MONTHS", "3")
+    os.environ["FLIGHTS_MONTHS"] = os.environ.get("MONTHS", "12")
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(home=Path(home))
         made = Up(FLIGHTS / "flights.py", settings, source=FLIGHTS / "source.py", monitor_port=0, speed=None)

@@ -47,6 +47,7 @@ function showNav(current) {
 }
 
 function came(pipeline, part, answer) {
+  asOf = Date.now();
   if (part === "heads") {
     heads = answer.pipelines;
     show();

@@ -141,5 +141,5 @@ def until_served(log: Path, pipeline: Pipeline, windows: int) -> str:
         except (URLError, ConnectionError):
             return None
 
-    address: str = Retrying(stop=stop_after_delay(90), wait=wait_fixed(0.2), retry=retry_if_result(_not))(served) or ""
+    address: str = Retrying(stop=stop_after_delay(300), wait=wait_fixed(0.2), retry=retry_if_result(_not))(served) or ""
     return address
