@@ -62,7 +62,7 @@ class ModelQuality(msgspec.Struct):
     versions: list[Count]
     values: ScoreValues
     confusion: list[ConfusionCell]
-    roc: list[tuple[float, float]]
+    roc: list[list[float]]
     calibration: list[CalibrationGroup]
 
 

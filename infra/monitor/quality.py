@@ -39,7 +39,7 @@ def _quality(model: PipelineModel) -> ModelQuality:
         versions=model.versions,
         values=model.values,
         confusion=[ConfusionCell(*cell, count) for cell, count in folded(cells, CLASSES_MAX).items()],
-        roc=roc(counts.bins, counts.negatives, counts.positives),
+        roc=[list(point) for point in roc(counts.bins, counts.negatives, counts.positives)],
         calibration=[
             CalibrationGroup(*group) for group in calibration(counts.bins, counts.negatives, counts.positives)
         ],
