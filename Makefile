@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test sim chaos lint fmt lock clean
+.PHONY: help setup demo test sim chaos screenshots lint fmt lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -30,6 +30,9 @@ sim: setup  ## crashes and other faults by the thousand; SEEDS=5000 for more, SE
 chaos: setup  ## kill, stop and cut off everything at random; MINUTES=60 for a soak, SEED=7 to repeat
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(EVENTS),--events $(EVENTS))
+
+screenshots: setup  ## pictures of the monitor's page, with flights running through it, into docs/screenshots
+	$(BIN)/python -m tests.screenshots
 
 lint: setup  ## format, lint, types and the direction of imports
 	$(BIN)/ruff format --check .

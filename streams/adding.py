@@ -61,45 +61,47 @@ Delays = tuple[list[int], list[int], int]
 """Label delays: upper bounds of the buckets in ms, their counts, the sum in ms."""
 
 
-def in_turn(one: MetricsRecord, other: MetricsRecord) -> MetricsRecord:
-    """Two reports of one life of a task, or sums of such, as one: from the start of the first to the end of the last.
+def in_turn(*reports: MetricsRecord) -> MetricsRecord:
+    """Reports of one life of a task, or sums of such, as one: from the start of the first to the end of the last.
 
-    What is no sum (version, role, pending labels, values) is that of the newer one. A model whose scores began anew in
-    between has those of the newer one alone.
+    What is no sum (version, role, pending labels, values) is that of the newest. A model whose scores began anew in
+    between has those of the newer reports alone.
     """
-    older, newer = sorted((one, other), key=lambda report: report.sequence)
-    bounds, counts, sum_ms = _delays([older, newer])
-    both = MetricsRecord(
-        task=newer.task,
-        epoch=newer.epoch,
-        sequence=newer.sequence,
-        window_start_time_ms=min(older.window_start_time_ms, newer.window_start_time_ms),
-        window_end_time_ms=max(older.window_end_time_ms, newer.window_end_time_ms),
-        records=_counts(older.records, newer.records),
-        rejects=_counts(older.rejects, newer.rejects),
-        repairs=_counts(older.repairs, newer.repairs),
-        labels=_counts(older.labels, newer.labels),
-        pending_labels=newer.pending_labels,
+    ordered = sorted(reports, key=lambda report: report.sequence)
+    newest = ordered[-1]
+    bounds, counts, sum_ms = _delays(ordered)
+    whole = MetricsRecord(
+        task=newest.task,
+        epoch=newest.epoch,
+        sequence=newest.sequence,
+        window_start_time_ms=min(report.window_start_time_ms for report in ordered),
+        window_end_time_ms=max(report.window_end_time_ms for report in ordered),
+        records=_counts(*(report.records for report in ordered)),
+        rejects=_counts(*(report.rejects for report in ordered)),
+        repairs=_counts(*(report.repairs for report in ordered)),
+        labels=_counts(*(report.labels for report in ordered)),
+        pending_labels=newest.pending_labels,
         label_delay_bounds_ms=bounds,
         label_delay_counts=counts,
         label_delay_sum_ms=sum_ms,
-        predicted=older.predicted + newer.predicted,
+        predicted=sum(report.predicted for report in ordered),
         features=[],
         features_end=None,
-        models=_models_in_turn(older, newer),
+        models=_models_in_turn(ordered),
     )
-    tell_features(both, *added_features([older, newer]))
-    return both
+    tell_features(whole, *added_features(ordered))
+    return whole
 
 
-def _models_in_turn(older: MetricsRecord, newer: MetricsRecord) -> list[ModelScores]:
-    before = {(scores.model, scores.since): scores.counts for scores in older.models}
-    models = []
-    for scores in newer.models:
-        known = before.get((scores.model, scores.since))
-        counts = [scores.counts, *([known] if known else [])]
-        models.append(msgspec.structs.replace(scores, counts=added(counts, CONFUSION_BYTES_MAX // len(newer.models))))
-    return models
+def _models_in_turn(ordered: Sequence[MetricsRecord]) -> list[ModelScores]:
+    parts: dict[tuple[str, int], list[ScoreCounts]] = {}
+    for scores in [scores for report in ordered for scores in report.models]:
+        parts.setdefault((scores.model, scores.since), []).append(scores.counts)
+    newest = ordered[-1].models
+    share = CONFUSION_BYTES_MAX // max(len(newest), 1)
+    return [
+        msgspec.structs.replace(scores, counts=added(parts[scores.model, scores.since], share)) for scores in newest
+    ]
 
 
 def side_by_side(

@@ -14,7 +14,7 @@ reports of them again, so all of its former life is forgotten. No clock, no Kafk
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -171,15 +171,19 @@ class Reports(msgspec.Struct):
         reports = {r.task: r for name, r in self.receipts.items() if self._received_window(name) == window}
         return side_by_side(window, reports, reports, [task for task in range(self.tasks) if task not in reports])
 
-    def _report(self, start: int, window: Window, parts: Iterable[MetricsRecord]) -> PipelineReport:
-        sums: dict[int, MetricsRecord] = {}
+    def _report(self, start_ms: int, window: Window, parts: Iterable[MetricsRecord]) -> PipelineReport:
+        by_task: dict[int, list[MetricsRecord]] = {}
         for part in parts:
-            sums[part.task] = in_turn(sums[part.task], part) if part.task in sums else part
+            by_task.setdefault(part.task, []).append(part)
+        return self.of_sums(start_ms, window, {task: in_turn(*own) for task, own in by_task.items()})
+
+    def of_sums(self, start_ms: int, window: Window, sums: Mapping[int, MetricsRecord]) -> PipelineReport:
+        """What tasks reported from ``start_ms`` to the end of this window, from each one's sum of it."""
         newest = {task: life.total for task, life in self.lives.items() if life.total is not None}
         for report in sorted(self.held.values(), key=lambda report: report.sequence):
             if _by_end(_window_of(report)) <= _by_end(window):
                 newest[report.task] = report
-        return side_by_side((start, window[1]), sums, newest, self.waiting(window))
+        return side_by_side((start_ms, window[1]), sums, newest, self.waiting(window))
 
 
 def _window_of(report: MetricsRecord) -> Window:

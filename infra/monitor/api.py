@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,8 +17,11 @@ from infra import decisions
 from infra.monitor import asking, views
 from infra.monitor.address import Address
 from infra.monitor.answers import Asked, Decided, Health, Pipelines, Session
+from infra.monitor.assets import PREFIX, Asset, Assets
 from infra.monitor.control_plane import ControlPlane
+from infra.monitor.drawing import Drawing
 from infra.monitor.events import stream
+from infra.monitor.flow import Sampler
 from infra.monitor.picture import Picture
 from infra.monitor.routes import ROUTES, Number, document
 from infra.monitor.security import COOKIE, Guard, add_headers
@@ -31,10 +35,12 @@ WAIT_S_MAX = 30.0
 STOP_S = 1.0
 """How long open requests may go on when the monitor ends."""
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>riverrun monitor</title>
-<h1>riverrun monitor</h1><p>What all tasks report, as JSON: <a href="/api/pipelines">/api/pipelines</a>.
-<p>Everything that can be asked: <a href="/api/openapi.json">/api/openapi.json</a>.</html>
-"""
+LOOK_S = 1.0
+"""While somebody listens, Kafka is looked at so often for what moves."""
+
+FOR_GOOD = "public, max-age=31536000, immutable"
+
+_log = logging.getLogger("riverrun.monitor")
 
 
 class Api:
@@ -44,19 +50,30 @@ class Api:
         self._plane, self._settings, self._guard = plane, settings, guard
         self._version = version("riverrun")
         self._document = msgspec.json.encode(document(self._version))
+        self._assets = Assets()
+        self._drawings: dict[str, Drawing] = {}
+        self._sampler = Sampler(plane.pipelines.values(), settings)
 
     def application(self) -> web.Application:
         """All routes behind the guard."""
         app = web.Application(middlewares=[self._guard.middleware], client_max_size=BODY_BYTES_MAX)
         app.on_response_prepare.append(add_headers)
+        app.cleanup_ctx.append(self._looking)
         app.router.add_get("/", self.page)
+        app.router.add_get(PREFIX + "{path:.+}", self.asset)
         app.router.add_get("/api/openapi.json", self.openapi)
         for route in ROUTES:
             app.router.add_route(route.method, route.path, getattr(self, route.name))
         return app
 
-    async def page(self, _: web.Request) -> web.Response:
-        return web.Response(text=_PAGE, content_type="text/html")
+    async def page(self, request: web.Request) -> web.Response:
+        return await _sent(request, self._assets.index, "no-cache")
+
+    async def asset(self, request: web.Request) -> web.Response:
+        found = self._assets.get(request.path)
+        if found is None:
+            raise web.HTTPNotFound(reason="there is no such file")
+        return await _sent(request, found, FOR_GOOD)
 
     async def openapi(self, _: web.Request) -> web.Response:
         return web.Response(body=self._document, content_type="application/json")
@@ -70,18 +87,34 @@ class Api:
         return _json(Pipelines([views.head(each) for each in self._pictures().values()]))
 
     async def overview(self, request: web.Request) -> web.Response:
-        picture = self._picture(request)
+        drawing = self._drawing(request)
         try:
-            tasks, problem = await asyncio.to_thread(asking.task_heads, picture.pipeline, self._settings), None
+            tasks, problem = await asyncio.to_thread(asking.task_heads, drawing.picture.pipeline, self._settings), None
         except PipelineError as error:
             tasks, problem = [], str(error)
-        return _json(views.overview(picture, time.time_ns() // 1_000_000, tasks, problem))
+        return _json(views.overview(drawing, time.time_ns() // 1_000_000, tasks, problem))
 
     async def windows(self, request: web.Request) -> web.Response:
         return _json(views.windows(self._picture(request), _last(request)))
 
     async def received(self, request: web.Request) -> web.Response:
         return _json(views.received(self._picture(request), _last(request)))
+
+    async def history(self, request: web.Request) -> web.Response:
+        return _json(self._drawing(request).history(_last(request)))
+
+    async def quality(self, request: web.Request) -> web.Response:
+        return _json(self._drawing(request).quality())
+
+    async def features(self, request: web.Request) -> web.Response:
+        return _json(self._drawing(request).spreads())
+
+    async def flow(self, request: web.Request) -> web.Response:
+        picture = self._picture(request)
+        made = await self._sampler.flow(picture.pipeline.name)
+        for task in made.tasks:
+            task.learns = task.task not in picture.judging.paused
+        return _json(made)
 
     async def alarms(self, request: web.Request) -> web.Response:
         return _json(views.alarms(self._picture(request), _last(request)))
@@ -121,6 +154,31 @@ class Api:
     async def events(self, request: web.Request) -> web.StreamResponse:
         return await stream(self._plane, request)
 
+    async def _looking(self, _: web.Application) -> AsyncIterator[None]:
+        """Tell listeners, while there are any, that something moves."""
+        task = asyncio.create_task(self._look_again_and_again())
+        yield
+        task.cancel()
+        await asyncio.to_thread(self._sampler.close)
+
+    async def _look_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for name in self._plane.pipelines if self._plane.listeners else ():
+                try:
+                    if await self._sampler.moved(name):
+                        self._plane.tell(name, "flow")
+                except PipelineError as error:
+                    _log.debug("cannot look: %s", error)
+                    self._plane.tell(name, "flow")
+
+    def _drawing(self, request: web.Request) -> Drawing:
+        picture = self._picture(request)
+        name = picture.pipeline.name
+        if name not in self._drawings or self._drawings[name].picture is not picture:
+            self._drawings[name] = Drawing(picture)
+        return self._drawings[name]
+
     def _pictures(self) -> dict[str, Picture]:
         pictures = self._plane.pictures()
         if not pictures:
@@ -132,6 +190,16 @@ class Api:
         if name not in pictures:
             raise web.HTTPNotFound(reason="there is no such pipeline here")
         return pictures[name]
+
+
+async def _sent(request: web.Request, asset: Asset, cache: str) -> web.Response:
+    headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("Accept-Encoding", "").lower():
+        body = await asyncio.to_thread(lambda: asset.packed)
+        headers["Content-Encoding"] = "gzip"
+    else:
+        body = asset.plain
+    return web.Response(body=body, headers=headers, content_type=asset.kind, charset="utf-8")
 
 
 def _json(answer: msgspec.Struct, status: int = 200) -> web.Response:

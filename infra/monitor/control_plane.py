@@ -36,6 +36,9 @@ from streams.ports import Telemetry
 NOTES_KEPT_MS = 7 * 86_400_000
 """Notes are needed until they are taken: no longer than all monitors may be down between reading and taking."""
 
+EVERYTHING = "everything"
+"""What listeners are told has changed when the pictures are other ones."""
+
 _log = logging.getLogger("riverrun.monitor")
 
 
@@ -170,7 +173,7 @@ class ControlPlane:
                 continue
             self._telemetry.count("monitor_notes", 1, output=note.output, news=str(news).lower())
             if news:
-                self._tell(note.pipeline)
+                self.tell(note.pipeline, note.output)
             if news and note.output == "metrics":
                 self._gauge(note.pipeline)
 
@@ -179,12 +182,13 @@ class ControlPlane:
         for alert in self.pipelines[pipeline].alerts:
             self._telemetry.gauge("alert_lasts", float(alert.name in lasting), alert=alert.name)
 
-    def _tell(self, pipeline: str) -> None:
+    def tell(self, pipeline: str, what: str) -> None:
+        """Tell all listeners that this changed there."""
         for listener in self._listeners:
-            listener.add(pipeline)
+            listener.add(pipeline, what)
 
     async def _let_go(self, *_: Any, **__: Any) -> None:
         """The table may be another one from now on."""
         self._pictures = {}
         for name in self.pipelines:
-            self._tell(name)
+            self.tell(name, EVERYTHING)

@@ -1,4 +1,4 @@
-"""Server-sent events: which pipelines have changed. A few a second at the most, however much changes."""
+"""Server-sent events: what has changed in which pipelines. A few a second at the most, however much changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 import msgspec
 from aiohttp import web
 
-from infra.monitor.control_plane import ControlPlane
+from infra.monitor.control_plane import EVERYTHING, ControlPlane
 from infra.monitor.news import News
 
 PAUSE_S = 0.25
@@ -31,7 +31,7 @@ async def stream(plane: ControlPlane, request: web.Request) -> web.StreamRespons
     await response.prepare(request)
     news = News()
     for name in plane.pipelines:
-        news.add(name)
+        news.add(name, EVERYTHING)
     plane.listen(news)
     try:
         with suppress(ConnectionError, TimeoutError):  # it left
@@ -45,5 +45,5 @@ async def stream(plane: ControlPlane, request: web.Request) -> web.StreamRespons
     return response
 
 
-def _event(names: list[str]) -> bytes:
-    return b"event: changed\ndata: " + msgspec.json.encode({"pipelines": names}) + b"\n\n"
+def _event(names: dict[str, list[str]]) -> bytes:
+    return b"event: changed\ndata: " + msgspec.json.encode({"pipelines": list(names), "what": names}) + b"\n\n"

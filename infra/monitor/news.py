@@ -1,4 +1,4 @@
-"""Which pipelines have changed, for somebody who looks now and then: never more than one entry a pipeline."""
+"""What has changed in which pipelines, for somebody who looks now and then: never more than one entry a pipeline."""
 
 from __future__ import annotations
 
@@ -6,35 +6,36 @@ import asyncio
 
 
 class News:
-    """Names that were added since they were last taken.
+    """What was added since it was last taken.
 
     Examples
     --------
-    >>> async def told() -> list[str]:
+    >>> async def told() -> dict[str, list[str]]:
     ...     news = News()
     ...     for _ in range(1_000):
-    ...         news.add("flights")
+    ...         news.add("flights", "metrics")
+    ...     news.add("flights", "drift")
     ...     return await news.taken(timeout_s=1)
     >>> asyncio.run(told())
-    ['flights']
+    {'flights': ['drift', 'metrics']}
     """
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
+        self._names: dict[str, set[str]] = {}
         self._some = asyncio.Event()
 
-    def add(self, name: str) -> None:
-        """Something changed there."""
-        self._names.add(name)
+    def add(self, name: str, what: str) -> None:
+        """This changed there."""
+        self._names.setdefault(name, set()).add(what)
         self._some.set()
 
-    async def taken(self, timeout_s: float) -> list[str]:
+    async def taken(self, timeout_s: float) -> dict[str, list[str]]:
         """Wait for some and take them, sorted; none when time is up."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._some.wait()
         except TimeoutError:
-            return []
-        names, self._names = sorted(self._names), set()
+            return {}
+        names, self._names = self._names, {}
         self._some.clear()
-        return names
+        return {name: sorted(names[name]) for name in sorted(names)}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from infra.monitor import answers
+from infra.monitor import answers, drawn
 from infra.monitor.security import HEADER
 
 
@@ -21,6 +21,7 @@ class Number(NamedTuple):
 
 
 LAST_WINDOWS = Number("last", 48, 1_000, "How many of the newest windows.")
+LAST_HISTORY = Number("last", 400, 1_000, "How many of the newest windows.")
 LAST = Number("last", 100, 500, "How many of the newest.")
 LAST_REJECTS = Number("last", 20, 100, "How many of the newest.")
 
@@ -44,6 +45,12 @@ ROUTES = (
     Route("GET", _ONE, "overview", "One pipeline at a glance.", answers.Overview),
     Route("GET", f"{_ONE}/windows", "windows", "Windows of event time.", answers.Windows, None, (LAST_WINDOWS,)),
     Route("GET", f"{_ONE}/received", "received", "The same by when it came.", answers.Windows, None, (LAST_WINDOWS,)),
+    Route(
+        "GET", f"{_ONE}/history", "history", "Windows in columns, scores slid.", drawn.History, None, (LAST_HISTORY,)
+    ),
+    Route("GET", f"{_ONE}/quality", "quality", "Confusion, curves, labels of each model.", drawn.Quality),
+    Route("GET", f"{_ONE}/features", "features", "Features against how they were before.", drawn.Spreads),
+    Route("GET", f"{_ONE}/flow", "flow", "Offsets, rates, workers and tasks now.", drawn.Flow),
     Route("GET", f"{_ONE}/alarms", "alarms", "Alarms of drift detectors.", answers.Alarms, None, (LAST,)),
     Route("GET", f"{_ONE}/alerts", "alerts", "Declared alerts that began or were over.", answers.Alerts, None, (LAST,)),
     Route("GET", f"{_ONE}/decisions", "decisions", "Decisions and their answers.", answers.Decisions, None, (LAST,)),
@@ -51,7 +58,7 @@ ROUTES = (
     Route("GET", f"{_ONE}/versions", "versions", "What models can go back to.", answers.Versions),
     Route("GET", f"{_ONE}/rejects", "rejects", "The newest rejects.", answers.Rejects, None, (LAST_REJECTS,)),
     Route("POST", "/api/session", "session", "Get a cookie that stands for the token.", answers.Session),
-    Route("GET", "/api/events", "events", "Which pipelines have changed, as server-sent events.", None),
+    Route("GET", "/api/events", "events", "What has changed where, as server-sent events.", None),
 )
 
 

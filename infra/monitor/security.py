@@ -19,13 +19,14 @@ from aiohttp.typedefs import Handler, Middleware
 
 from infra.monitor.address import Address
 from infra.monitor.answers import Problem
+from infra.monitor.assets import PREFIX
 from infra.settings import Settings
 from streams.errors import BrokerUnreachable, PipelineError, StoreUnavailable
 
 COOKIE = "riverrun"
 HEADER = "X-Riverrun"
 OPEN = ("/healthz", "/", "/api/openapi.json")
-"""What needs no token: nothing of a pipeline is in it."""
+"""What needs no token, as does the page's code: nothing of a pipeline is in it."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
@@ -38,6 +39,10 @@ HEADERS = {
 }
 
 _log = logging.getLogger("riverrun.monitor")
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN or path.startswith(PREFIX)
 
 
 def problem(status: int, what: str, where: str = "", remedy: str = "") -> web.Response:
@@ -67,7 +72,7 @@ class Guard:
             return problem(421, "this is not my name", "header Host", "give `riverrun monitor` the name with --name")
         if origin is not None and origin.lower() != f"{request.scheme}://{host}".lower():
             return problem(403, "a page of another site may not ask", "header Origin")
-        if self._token is not None and request.path not in OPEN and not self._knows(request):
+        if self._token is not None and not _is_open(request.path) and not self._knows(request):
             remedy = "send `Authorization: Bearer …` with RIVERRUN_MONITOR_TOKEN"
             return problem(401, "no token, or a wrong one", "header Authorization", remedy)
         if request.method not in ("GET", "HEAD") and HEADER not in request.headers:
@@ -106,5 +111,6 @@ class Guard:
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     """What every answer says of how it may be used."""
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     response.headers.pop("Server", None)

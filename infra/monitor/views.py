@@ -18,6 +18,7 @@ from infra.monitor.answers import (
     Versions,
     Windows,
 )
+from infra.monitor.drawing import Drawing
 from infra.monitor.picture import Picture
 from streams.control import Decision
 from streams.records import DecisionRecord, VersionRecord
@@ -37,8 +38,9 @@ def head(picture: Picture) -> Head:
     )
 
 
-def overview(picture: Picture, now_ms: int, tasks: list[TaskHead], problem: str | None) -> Overview:
+def overview(drawing: Drawing, now_ms: int, tasks: list[TaskHead], problem: str | None) -> Overview:
     """All of one pipeline at a glance."""
+    picture = drawing.picture
     reports, pipeline = picture.reports, picture.pipeline
     newest = reports.windows[-1] if reports.windows else None
     for each in tasks:
@@ -50,8 +52,8 @@ def overview(picture: Picture, now_ms: int, tasks: list[TaskHead], problem: str 
         tasks=tasks,
         tasks_problem=problem,
         newest=reports.merged(newest) if newest else None,
-        sliding=reports.sliding(newest, pipeline.sliding_periods) if newest else None,
-        cumulative=reports.cumulative(newest) if newest else None,
+        sliding=drawing.sliding(),
+        cumulative=drawing.cumulative(),
         alarms=len(picture.alarms),
         alerts=picture.judging.lasting,
     )

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -125,3 +126,20 @@ def publish(real: Real, reports: Sequence[MetricsRecord], output: str = "metrics
                 producer.produce(real.pipeline.topic(output), value, partition=report.task, timestamp=1_000)
             producer.flush(20)
             (producer.commit_transaction if commit else producer.abort_transaction)(20)
+
+
+def until_served(log: Path, pipeline: Pipeline, windows: int) -> str:
+    """The address of a monitor that `riverrun up` has started, once it has so many windows."""
+
+    def served() -> str | None:
+        found = re.search(r"http://\S+:\d+/", log.read_text() if log.exists() else "")
+        if not found:
+            return None
+        try:
+            with urlopen(f"{found[0]}api/pipelines/{pipeline.name}/windows?last=1000", timeout=20) as answer:
+                return found[0] if len(_read(answer)["windows"]) >= windows else None
+        except (URLError, ConnectionError):
+            return None
+
+    address: str = Retrying(stop=stop_after_delay(300), wait=wait_fixed(0.2), retry=retry_if_result(_not))(served) or ""
+    return address

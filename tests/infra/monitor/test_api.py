@@ -120,7 +120,7 @@ def test_listeners_are_told_what_changed_however_slow_another_is(monitor: tuple[
     with listening(running) as ours, ours.makefile("rb") as lines:
         while b"data:" not in (line := lines.readline()):
             assert line
-        assert json.loads(line.partition(b":")[2]) == {"pipelines": [made.name]}
+        assert json.loads(line.partition(b":")[2]) == {"pipelines": [made.name], "what": {made.name: ["everything"]}}
         running.ask(f"/api/pipelines/{made.name}/decisions", {"action": "pause", "by": "ann", "why": ""})
         while b"data:" not in lines.readline():
             pass
