@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -79,9 +80,7 @@ class Decoder(Generic[E]):
 
     def __init__(self, event_type: type[E]) -> None:
         self._decode: Callable[[bytes], E] = msgspec.json.Decoder(event_type).decode
-        fields = msgspec.structs.fields(event_type)
-        self._numbers = tuple(field.name for field in fields if is_number(field.type) and _may_be_number(field.type))
-        self._perhaps = tuple(f.name for f in fields if _may_be_number(f.type) and not is_number(f.type))
+        self._numbers, self._perhaps = _number_fields(event_type)
 
     def __call__(self, value: bytes | None) -> E:
         """The typed event. Raises RecordRejected with the reason "empty", "json", "schema" or "out_of_range"."""
@@ -116,6 +115,14 @@ def _kinds(annotation: Any) -> list[msgspec.inspect.Type]:
     kind = msgspec.inspect.type_info(annotation)
     members = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
     return [member for member in members if not isinstance(member, msgspec.inspect.NoneType)]
+
+
+@cache
+def _number_fields(event_type: type[Event]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields that hold numbers, and those that may hold one or something else."""
+    fields = [field for field in msgspec.structs.fields(event_type) if _may_be_number(field.type)]
+    numbers = tuple(field.name for field in fields if is_number(field.type))
+    return numbers, tuple(field.name for field in fields if field.name not in numbers)
 
 
 def _may_be_number(annotation: Any) -> bool:
