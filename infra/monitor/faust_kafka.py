@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,55 @@ SESSION_TIMEOUT_S = 10.0
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
-    """Faust reads uncommitted records unless it writes in transactions, too; workers abort some now and then."""
+    """Faust reads uncommitted records unless it writes in transactions, too; workers abort some now and then.
+
+    And it seeks back to what was committed only where something was: not after a monitor that was killed soon after its
+    first start.
+    """
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         return consumer
 
+    async def seek_to_committed(self) -> Any:
+        """As Faust does, and to the beginning where nothing was committed yet."""
+        committed = await super().seek_to_committed()
+        restored = self.app.tables.changelog_topics
+        new = [tp for tp, offset in committed.items() if not offset and tp.topic not in restored]
+        if new:
+            await self.seek_to_beginning(*new)
+        return committed
+
 
 class _Consumer(driver.Consumer):
+    """Faust seeks, when its tables are restored, while its reader may hold records of before: it would let fall some of
+    them, and take others for what it has read to, so that what it seeks back for is skipped. Here the reader rests
+    while Faust seeks.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._rests = asyncio.Event()
+        self._rests.set()
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        self._rests.set()
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        self._rests.clear()
+        return await super()._wait_next_records(timeout)
+
+    async def perform_seek(self) -> None:
+        """Seek to what was committed."""
+        if not self.flow_active:  # nobody reads, or it is the reader itself that asks
+            await super().perform_seek()
+            return
+        self.stop_flow()
+        await self.wait(self._rests)
+        await super().perform_seek()
+        self.resume_flow()
+
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
