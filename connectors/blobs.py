@@ -82,9 +82,11 @@ class FolderBlobStore:
     def delete(self, name: str) -> None:
         """Remove a blob and what is left of attempts to write it, if they are there."""
         path = f"{self._folder}/{name}"
-        local = isinstance(self._fs, fs.LocalFileSystem)
+        where = [path]
+        if isinstance(self._fs, fs.LocalFileSystem):
+            where = fs.FileSelector(self._folder, allow_not_found=True)
         with _translated(path):
-            for file in self._fs.get_file_info(fs.FileSelector(self._folder, allow_not_found=True) if local else [path]):
+            for file in self._fs.get_file_info(where):
                 if file.type == fs.FileType.File and _meant(file.base_name) == name:
                     with suppress(FileNotFoundError):  # somebody else deleted it
                         self._fs.delete_file(file.path)

@@ -57,7 +57,7 @@ class _Consumer(driver.Consumer):
     async def _wait_next_records(self, timeout: float) -> Any:
         self._rests.set()
         if not self.flow_active:
-            await self.wait(self.can_resume_flow)
+            await self.wait(self.can_resume_flow.wait())
         self._rests.clear()
         return await super()._wait_next_records(timeout)
 
@@ -67,7 +67,7 @@ class _Consumer(driver.Consumer):
             await super().perform_seek()
             return
         self.stop_flow()
-        await self.wait(self._rests)
+        await self.wait(self._rests.wait())
         await super().perform_seek()
         self.resume_flow()
 
