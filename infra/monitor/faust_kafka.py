@@ -12,13 +12,11 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TransportT
 from yarl import URL
 
+from connectors.kafka_lead import SESSION_S
 from infra.settings import Settings
 
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 """The largest message between the monitor and its own topics: a note is a record of at most 1 MiB, and its envelope."""
-
-SESSION_TIMEOUT_S = 10.0
-"""A monitor that is not heard of for so long has lost its place: another one takes over."""
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
@@ -38,8 +36,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
         committed = await super().seek_to_committed()
         restored = self.app.tables.changelog_topics
         new = [tp for tp, offset in committed.items() if not offset and tp.topic not in restored]
-        if new:
-            await self.seek_to_beginning(*new)
+        if new:  # if retention has passed it, the oldest there is (consumer_auto_offset_reset)
+            await self.seek_wait(dict.fromkeys(new, 0))
         return committed
 
 
@@ -86,17 +84,18 @@ class App(faust.App):
         return _Transport(self.conf.broker_consumer, self)
 
 
-def new_app(name: str, instance: str, settings: Settings, folder: Path) -> App:
-    """An application of this name. ``instance`` is its fixed place in the group: who comes back takes it at once."""
+def new_app(name: str, settings: Settings, folder: Path) -> App:
+    """An application of this name, of which one process runs at a time: the group has one place, and who comes takes it
+    at once, from whoever had it."""
     return App(
         name,
         broker=[URL(f"kafka://{server}") for server in settings.servers().split(",")],
         broker_credentials=credentials(settings),
-        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_session_timeout=SESSION_S,
         broker_heartbeat_interval=3.0,
         broker_commit_every=100,
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=f"{name}-{instance}",
+        consumer_group_instance_id=name,
         consumer_max_fetch_size=MESSAGE_BYTES_MAX,
         producer_max_request_size=MESSAGE_BYTES_MAX,
         datadir=str(folder),
