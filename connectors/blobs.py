@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyarrow import fs
@@ -45,15 +46,18 @@ class FolderBlobStore:
     def put(self, name: str, blob: bytes) -> None:
         """Store a blob, in place of what may lie there: its name says what its contents are."""
         path = f"{self._folder}/{name}"
-        with _translated(path):
-            self._put(name, path, blob)
+        try:
+            with _translated(path):
+                self._put(name, path, blob)
+        except FileNotFoundError as error:
+            raise _unavailable(error, path) from error
 
     def _put(self, name: str, path: str, blob: bytes) -> None:
         if not isinstance(self._fs, fs.LocalFileSystem):
             with self._fs.open_output_stream(path) as stream:  # object stores show a file only once it is whole
                 stream.write(blob)
             return
-        temporary = f"{self._folder}/{_TEMPORARY}{name}"
+        temporary = f"{self._folder}/{_TEMPORARY}{uuid.uuid4().hex}-{name}"  # others may write the same blob now
         with open(temporary, "wb") as file:
             file.write(blob)
             file.flush()
@@ -73,15 +77,24 @@ class FolderBlobStore:
         """The blobs there are, those half-written by a process that died among them: they are to be deleted, too."""
         with _translated(self._folder):
             files = self._fs.get_file_info(fs.FileSelector(self._folder, allow_not_found=True))
-        return sorted({file.base_name.removeprefix(_TEMPORARY) for file in files})
+        return sorted({_meant(file.base_name) for file in files})
 
     def delete(self, name: str) -> None:
-        """Remove a blob and what is left of an attempt to write it, if they are there."""
-        paths = [f"{self._folder}/{name}", f"{self._folder}/{_TEMPORARY}{name}"]
-        with _translated(paths[0]):
-            for file in self._fs.get_file_info(paths):
-                if file.type == fs.FileType.File:
-                    self._fs.delete_file(file.path)
+        """Remove a blob and what is left of attempts to write it, if they are there."""
+        path = f"{self._folder}/{name}"
+        where = [path]
+        if isinstance(self._fs, fs.LocalFileSystem):
+            where = fs.FileSelector(self._folder, allow_not_found=True)
+        with _translated(path):
+            for file in self._fs.get_file_info(where):
+                if file.type == fs.FileType.File and _meant(file.base_name) == name:
+                    with suppress(FileNotFoundError):  # somebody else deleted it
+                        self._fs.delete_file(file.path)
+
+
+def _meant(file: str) -> str:
+    """The blob that a file is, or was to be."""
+    return file.removeprefix(_TEMPORARY).partition("-")[2] if file.startswith(_TEMPORARY) else file
 
 
 @contextmanager
@@ -91,8 +104,12 @@ def _translated(where: str) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StoreUnavailable(
-            f"the checkpoint store does not answer: {error}",
-            where=where,
-            remedy="free disk space, or check the network and the rights; riverrun tries again",
-        ) from error
+        raise _unavailable(error, where) from error
+
+
+def _unavailable(error: OSError, where: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"the checkpoint store does not answer: {error}",
+        where=where,
+        remedy="free disk space, or check the network and the rights; riverrun tries again",
+    )

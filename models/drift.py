@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from models.digest import state_digest
@@ -49,6 +50,10 @@ class Watch:
 
     def version(self) -> str:
         """Says what is declared: the title, and eight hex digits that change with the detector's parameters."""
+        return self._version
+
+    @cached_property
+    def _version(self) -> str:
         return f"{self.title} {state_digest((self.detector, self.every))[:8]}"
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from river import base
@@ -77,6 +78,10 @@ class Learner:
 
     def version(self) -> str:
         """Eight hex digits that change when the declared model does."""
+        return self._version
+
+    @cached_property
+    def _version(self) -> str:
         return hashlib.sha256(f"{self.name} {self.learn_until} {state_digest(self.model)}".encode()).hexdigest()[:8]
 
 

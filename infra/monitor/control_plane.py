@@ -4,9 +4,13 @@
          n partitions                           1 partition                          1 partition
 
 A table's changelog has as many partitions as the topic that feeds it: so what n tasks report goes through a topic of
-one. With several monitors one of them takes, and another takes over when it dies. Delivery is at least once, from the
-first record on; a note that comes again changes nothing (picture.py), and what one changes it changes as a whole
-(ledger.py).
+one. Delivery is at least once, from the first record on; a note that comes again changes nothing (picture.py), and what
+one changes it changes as a whole (ledger.py).
+
+With several monitors one has the lead, and another when it dies. Only the one that has it runs Faust, so that Faust's
+group has a single member and never rebalances: amid that it loses its place now and then, or waits for ever. Should it
+rebalance all the same, or the lead be lost, the process begins anew (``disturbed``): as after a crash, which loses
+nothing.
 """
 
 from __future__ import annotations
@@ -14,22 +18,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+from faust.tables.manager import TableManager
 from faust.types import TP
 
 from connectors.kafka_admin import create_topics, describe
+from connectors.kafka_lead import KafkaLead
 from infra.monitor.faust_kafka import MESSAGE_BYTES_MAX, new_app
 from infra.monitor.news import News
 from infra.monitor.picture import OUTPUTS, Note, Picture
 from infra.monitor.sending import Sender
 from infra.settings import Settings
 from infra.topics import apply_topics
-from streams.errors import RecordRejected
+from streams.errors import PipelineError, RecordRejected
 from streams.pipeline import Pipeline
 from streams.ports import Telemetry
 
@@ -38,6 +45,9 @@ NOTES_KEPT_MS = 7 * 86_400_000
 
 EVERYTHING = "everything"
 """What listeners are told has changed when the pictures are other ones."""
+
+STALLED_S = 30.0
+"""Who has the lead and has not come nearer to the end of its changelog for so long begins anew."""
 
 _log = logging.getLogger("riverrun.monitor")
 
@@ -76,7 +86,10 @@ class ControlPlane:
         self._listeners: set[News] = set()
         self._topics = {p.topic(output): (p.name, output) for p in pipelines for output in OUTPUTS}
         self._name = name = app_name(pipelines)
-        self.app = app = new_app(name, instance, settings, folder)
+        self._lead = KafkaLead(settings.confluent(), f"{name}-notes", f"{name}-lead", instance)
+        self._assignments = 0
+        self._restored, self._restored_s = -1, math.inf
+        self.app = app = new_app(name, settings, folder)
         raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
         raw |= {"key_serializer": "raw", "value_serializer": "raw"}
         outputs = app.topic(*self._topics, **raw)
@@ -87,14 +100,22 @@ class ControlPlane:
         self.deciding = asyncio.Lock()
         """Held by who puts a decision before the tasks: two at a time would fence each other."""
         app.task(Sender(self.pictures, settings, self.deciding).run)
-        app.on_partitions_revoked.connect(self._let_go, weak=False)
-        app.on_partitions_assigned.connect(self._let_go, weak=False)
+        app.on_partitions_assigned.connect(self._assigned, weak=False)
 
     async def start(self) -> None:
-        """Make the topics that are missing, and begin."""
+        """Make the topics that are missing, and begin as soon as no other monitor has the lead."""
         await asyncio.to_thread(self._make_topics)
+        self._lead.claim()
         self.app.finalize()
+        while not self._lead.held:
+            await asyncio.sleep(0.05)
+        self._restored_s = time.monotonic()
         await self.app.start()
+
+    async def stop(self) -> None:
+        """End what was begun."""
+        await self.app.stop()
+        await asyncio.to_thread(self._lead.close)
 
     def _make_topics(self) -> None:
         config, size = self._settings.kafka_python(), {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
@@ -112,22 +133,43 @@ class ControlPlane:
     @property
     def failed(self) -> bool:
         """Whether it ended by itself. It does not go on: another process has to be started."""
-        return bool(self.app.crashed or self.app.should_stop)
+        return bool(self.app.crashed or self.app.should_stop or self._lead.failure)
+
+    @property
+    def failure(self) -> PipelineError | None:
+        """Why it ended, where that is known."""
+        return self._lead.failure
+
+    @property
+    def disturbed(self) -> str:
+        """Why this process has to begin anew; empty if it has not to."""
+        if self._lead.lost:
+            return "another monitor may have the lead"
+        if self._assignments > 1:
+            return "its group has rebalanced"
+        if self._lead.held and not self.active and self._stalled():
+            return f"it has restored nothing for {STALLED_S:.0f} s"
+        return ""
+
+    def _stalled(self) -> bool:
+        recovery = cast(TableManager, self.app.tables).recovery
+        restored = sum(offset or 0 for offset in recovery.active_offsets.values())
+        if restored != self._restored:
+            self._restored, self._restored_s = restored, time.monotonic()
+        return time.monotonic() - self._restored_s > STALLED_S
 
     @property
     def active(self) -> bool:
         """Whether this monitor has the pictures, read to their end. Of several, one has."""
         app = self.app
-        if not (app.started and app.tables.actives_ready) or app.rebalancing or self.failed:
+        if not (self._lead.held and app.started and app.tables.actives_ready) or app.rebalancing or self.failed:
             return False
         return TP(f"{self._name}-notes", 0) in app.consumer.assignment()
 
     @property
     def stands_by(self) -> bool:
-        """Whether it is in the group, and another monitor has the pictures."""
-        app = self.app
-        settled = app.started and app.tables.actives_ready and not app.rebalancing and not self.failed
-        return bool(settled) and not self.active
+        """Whether another monitor has the pictures, and this one gets them when that one dies."""
+        return self._lead.joined and not self._lead.held and not self._lead.lost
 
     def pictures(self) -> dict[str, Picture]:
         """Name -> picture, of each pipeline; none at all while this monitor is not active."""
@@ -165,6 +207,8 @@ class ControlPlane:
         decode = msgspec.json.Decoder(Note).decode
         async for value in stream:
             note = decode(value)
+            while not self._lead.held:  # this process ends soon: what another monitor writes by now must not be undone
+                await asyncio.sleep(0.1)
             try:
                 news = self._opened()[note.pipeline].take(note)
             except RecordRejected as error:
@@ -187,8 +231,5 @@ class ControlPlane:
         for listener in self._listeners:
             listener.add(pipeline, what)
 
-    async def _let_go(self, *_: Any, **__: Any) -> None:
-        """The table may be another one from now on."""
-        self._pictures = {}
-        for name in self.pipelines:
-            self.tell(name, EVERYTHING)
+    async def _assigned(self, *_: Any, **__: Any) -> None:
+        self._assignments += 1

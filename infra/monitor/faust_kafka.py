@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -11,25 +12,63 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TransportT
 from yarl import URL
 
+from connectors.kafka_lead import SESSION_S
 from infra.settings import Settings
 
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 """The largest message between the monitor and its own topics: a note is a record of at most 1 MiB, and its envelope."""
 
-SESSION_TIMEOUT_S = 10.0
-"""A monitor that is not heard of for so long has lost its place: another one takes over."""
-
 
 class _Thread(driver.AIOKafkaConsumerThread):
-    """Faust reads uncommitted records unless it writes in transactions, too; workers abort some now and then."""
+    """Faust reads uncommitted records unless it writes in transactions, too; workers abort some now and then.
+
+    And it seeks back to what was committed only where something was: not after a monitor that was killed soon after its
+    first start.
+    """
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         return consumer
 
+    async def seek_to_committed(self) -> Any:
+        """As Faust does, and to the beginning where nothing was committed yet."""
+        committed = await super().seek_to_committed()
+        restored = self.app.tables.changelog_topics
+        new = [tp for tp, offset in committed.items() if not offset and tp.topic not in restored]
+        if new:  # if retention has passed it, the oldest there is (consumer_auto_offset_reset)
+            await self.seek_wait(dict.fromkeys(new, 0))
+        return committed
+
 
 class _Consumer(driver.Consumer):
+    """Faust seeks, when its tables are restored, while its reader may hold records of before: it would let fall some of
+    them, and take others for what it has read to, so that what it seeks back for is skipped. Here the reader rests
+    while Faust seeks.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._rests = asyncio.Event()
+        self._rests.set()
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        self._rests.set()
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow.wait())
+        self._rests.clear()
+        return await super()._wait_next_records(timeout)
+
+    async def perform_seek(self) -> None:
+        """Seek to what was committed."""
+        if not self.flow_active:  # nobody reads, or it is the reader itself that asks
+            await super().perform_seek()
+            return
+        self.stop_flow()
+        await self.wait(self._rests.wait())
+        await super().perform_seek()
+        self.resume_flow()
+
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
@@ -45,17 +84,18 @@ class App(faust.App):
         return _Transport(self.conf.broker_consumer, self)
 
 
-def new_app(name: str, instance: str, settings: Settings, folder: Path) -> App:
-    """An application of this name. ``instance`` is its fixed place in the group: who comes back takes it at once."""
+def new_app(name: str, settings: Settings, folder: Path) -> App:
+    """An application of this name, of which one process runs at a time: the group has one place, and who comes takes it
+    at once, from whoever had it."""
     return App(
         name,
         broker=[URL(f"kafka://{server}") for server in settings.servers().split(",")],
         broker_credentials=credentials(settings),
-        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_session_timeout=SESSION_S,
         broker_heartbeat_interval=3.0,
         broker_commit_every=100,
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=f"{name}-{instance}",
+        consumer_group_instance_id=name,
         consumer_max_fetch_size=MESSAGE_BYTES_MAX,
         producer_max_request_size=MESSAGE_BYTES_MAX,
         datadir=str(folder),

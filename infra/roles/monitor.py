@@ -17,6 +17,7 @@ from infra.monitor.api import serve
 from infra.monitor.control_plane import ControlPlane, app_name
 from infra.only_one import only_one
 from infra.settings import Settings
+from infra.start_over import start_over
 from infra.telemetry import PrometheusTelemetry
 from streams.check import refuse_mistakes
 from streams.errors import Declined, PipelineError
@@ -79,19 +80,23 @@ async def _run(plane: ControlPlane, settings: Settings, address: Address) -> Non
         starting = asyncio.create_task(plane.start())
         told = asyncio.create_task(stopping.wait())
         try:
-            await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()
             while not stopping.is_set() and not plane.failed:
+                if starting.done():
+                    starting.result()
+                if why := plane.disturbed:
+                    _log.warning("monitor begins anew: %s", why)
+                    start_over()
                 await asyncio.wait({told}, timeout=0.5)
         finally:
             _end_at_last()
             starting.cancel()
             told.cancel()
             failed = plane.failed
-            await plane.app.stop()
+            await plane.stop()
     if failed and not stopping.is_set():
-        raise PipelineError("the control plane ended by itself", where="Faust", remedy="start it again; see the log")
+        raise plane.failure or PipelineError(
+            "the control plane ended by itself", where="Faust", remedy="start it again; see the log"
+        )
 
 
 def _end_at_last() -> None:

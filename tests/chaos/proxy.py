@@ -64,11 +64,22 @@ class Proxies:
 
     def close(self) -> None:
         """End every proxy and the thread."""
-        for proxy in self._proxies:
-            self.run(proxy._close())
+        self.run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end(self) -> None:
+        for proxy in self._proxies:
+            await proxy._stop_listening()
+        # All tasks, not only those of the proxies' own making: one may just be accepting or opening a connection.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for each in others:
+                each.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+        for proxy in self._proxies:
+            proxy._drop(late=True)
+        await asyncio.sleep(0)  # a transport is closed in the loop's next round
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run in the loop, and wait for it."""
@@ -117,39 +128,33 @@ class Proxy:
             self._server.close()
             self._server = None
 
-    def _drop(self) -> None:
-        for writer in self._writers - self._late:
+    def _drop(self, late: bool = False) -> None:
+        for writer in self._writers - (set() if late else self._late):
             writer.transport.abort()
 
-    async def _close(self) -> None:
-        await self._stop_listening()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)  # at once: a task that is cancelled before its first step cleans up nothing
+        self._start(self._carry(reader, writer))
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _start(self, carrying: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(carrying)
         self._tasks.add(task)
-        self._writers.add(writer)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         broker: asyncio.StreamWriter | None = None
         try:
             answers, broker = await asyncio.open_connection(LOOPBACK, self.upstream_port)
             self._writers.add(broker)
-            down = asyncio.create_task(self._carry_down(answers, writer))
-            self._tasks.add(down)
-            down.add_done_callback(self._tasks.discard)
+            self._start(self._carry_down(answers, writer))
             await self._carry_up(reader, broker)
         except OSError:
             pass  # the broker is down: so is the way to it
-        except asyncio.CancelledError:
-            pass  # the proxy closes; a task of asyncio's server need not tell anybody
         finally:
             for each in (writer, broker):
                 if each is not None:
                     self._writers.discard(each)
                     each.transport.abort()  # it ends the way down as well
-            self._tasks.discard(task)
 
     async def _carry_down(self, answers: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         with suppress(OSError):

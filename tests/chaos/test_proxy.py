@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import socketserver
 import struct
@@ -152,6 +153,27 @@ def test_a_server_that_is_gone_ends_the_connection(proxy: Proxy, server: Server)
     server.server_close()
     with connect(proxy) as client:
         assert ask(client, request(b"anybody?")) == b""
+
+
+def test_closing_amid_new_connections_leaves_none_of_them_open(server: Server):
+    clients: list[socket.socket] = []
+
+    def knock(proxy: Proxy) -> None:
+        with suppress(OSError):
+            while len(clients) < 500:
+                clients.append(connect(proxy))
+
+    for _ in range(10):
+        with proxies() as made:
+            proxy = made.add(quiet_port(), server.server_address[1])
+            knocking = threading.Thread(target=knock, args=(proxy,))
+            knocking.start()
+            while not clients:
+                time.sleep(0.001)
+        knocking.join()
+        while clients:
+            clients.pop().close()
+    gc.collect()  # what is left open says so, and warnings are errors
 
 
 def test_closing_leaves_no_thread_behind(server: Server):

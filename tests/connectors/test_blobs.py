@@ -97,6 +97,36 @@ class TestAFolder:
         store.delete("blob")
         assert list(tmp_path.iterdir()) == []
 
+    def test_two_write_the_same_blob_at_a_time(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        store, real = FolderBlobStore.at(tmp_path), os.fsync
+
+        def other_writes_it_now(descriptor: int) -> None:
+            real(descriptor)
+            monkeypatch.setattr(os, "fsync", real)
+            FolderBlobStore.at(tmp_path).put("0000-blob", b"state")
+            assert store.get("0000-blob") == b"state"
+
+        monkeypatch.setattr(os, "fsync", other_writes_it_now)
+        store.put("0000-blob", b"state")
+        assert store.get("0000-blob") == b"state"
+        assert list(tmp_path.iterdir()) == [tmp_path / "0000-blob"]
+
+    def test_a_blob_that_is_deleted_while_it_is_written_is_to_be_written_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store, real = FolderBlobStore.at(tmp_path), os.fsync
+
+        def other_deletes_it_now(descriptor: int) -> None:
+            real(descriptor)
+            store.delete("0000-blob")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", other_deletes_it_now)
+            with pytest.raises(StoreUnavailable):
+                store.put("0000-blob", b"state")
+        store.put("0000-blob", b"state")
+        assert store.get("0000-blob") == b"state"
+
     def test_a_full_disk_says_what_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(_: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -48,8 +48,8 @@ class Monitor:
 
     @property
     def port(self) -> int | None:
-        found = re.search(r"http://\S+:(\d+)/", self.log.read_text())
-        return int(found[1]) if found else None
+        found = re.findall(r"http://\S+:(\d+)/", self.log.read_text())
+        return int(found[-1]) if found else None  # where it began anew it has another one
 
     def ask(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any, Any]:
         """Status, what it says, and the headers. Status 0: nobody is there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -78,6 +79,23 @@ def test_another_monitor_takes_over(real: Callable[..., Real]) -> None:
         publish(made, came[20:])
         other.until(lambda: windows(other, made) == 30)
         other.until(lambda: knows(made, came))
+
+
+def test_one_that_was_stopped_gives_way_and_begins_anew(real: Callable[..., Real]) -> None:
+    made, came = real(partitions=2), reports(30)
+    publish(made, came[:20])
+    with Monitor(made, "1") as first:
+        first.until_active()
+        with Monitor(made, "2") as second:
+            second.until_ready()
+            first.process.send_signal(signal.SIGSTOP)
+            publish(made, came[20:])
+            second.until(lambda: windows(second, made) == 30)
+            first.process.send_signal(signal.SIGCONT)
+            first.until(lambda: "begins anew: another monitor may have the lead" in first.log.read_text())
+            first.until_ready()
+            assert not first.ask("/healthz")[1]["active"]
+            second.until(lambda: knows(made, came))
 
 
 def test_a_worker_goes_on_without_it(real: Callable[..., Real]) -> None:
