@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +87,7 @@ class ControlPlane:
         self._name = name = app_name(pipelines)
         self._lead = KafkaLead(settings.confluent(), f"{name}-notes", f"{name}-lead", instance)
         self._assignments = 0
-        self._restored, self._restored_s = -1, math.inf
+        self._restored, self._restored_s = -1, 0.0
         self.app = app = new_app(name, settings, folder)
         raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
         raw |= {"key_serializer": "raw", "value_serializer": "raw"}
@@ -109,7 +108,6 @@ class ControlPlane:
         self.app.finalize()
         while not self._lead.held:
             await asyncio.sleep(0.05)
-        self._restored_s = time.monotonic()
         await self.app.start()
 
     async def stop(self) -> None:
@@ -173,7 +171,7 @@ class ControlPlane:
 
     def pictures(self) -> dict[str, Picture]:
         """Name -> picture, of each pipeline; none at all while this monitor is not active."""
-        return self._opened() if self._pictures or self.active else {}
+        return self._opened() if self.active else {}
 
     def _opened(self) -> dict[str, Picture]:
         if not self._pictures:

@@ -61,13 +61,13 @@ class _Consumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Seek to what was committed."""
-        if not self.flow_active:  # nobody reads, or it is the reader itself that asks
-            await super().perform_seek()
-            return
-        self.stop_flow()
-        await self.wait(self._rests.wait())
+        flows = self.flow_active  # if not, nobody reads, or it is the reader itself that asks
+        if flows:
+            self.stop_flow()
+            await self.wait(self._rests.wait())
         await super().perform_seek()
-        self.resume_flow()
+        if flows:
+            self.resume_flow()
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)

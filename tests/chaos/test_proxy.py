@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -156,23 +156,20 @@ def test_a_server_that_is_gone_ends_the_connection(proxy: Proxy, server: Server)
 
 
 def test_closing_amid_new_connections_leaves_none_of_them_open(server: Server):
-    clients: list[socket.socket] = []
-
-    def knock(proxy: Proxy) -> None:
-        with suppress(OSError):
-            while len(clients) < 500:
-                clients.append(connect(proxy))
+    def knock(proxy: Proxy, inside: threading.Event) -> None:
+        with ExitStack() as clients, suppress(OSError):
+            for _ in range(500):
+                clients.enter_context(connect(proxy))
+                inside.set()
 
     for _ in range(10):
+        inside = threading.Event()
         with proxies() as made:
             proxy = made.add(quiet_port(), server.server_address[1])
-            knocking = threading.Thread(target=knock, args=(proxy,))
+            knocking = threading.Thread(target=knock, args=(proxy, inside))
             knocking.start()
-            while not clients:
-                time.sleep(0.001)
+            assert inside.wait(10)
         knocking.join()
-        while clients:
-            clients.pop().close()
     gc.collect()  # what is left open says so, and warnings are errors
 
 

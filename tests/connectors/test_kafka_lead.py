@@ -40,6 +40,15 @@ def claim(broker: str) -> Iterator[Claim]:
         yield make
 
 
+def one_and_the_next(claim: Claim) -> tuple[KafkaLead, KafkaLead]:
+    """Who has it, and who stands by."""
+    first = claim("1")
+    until(lambda: first.held)
+    second = claim("2")
+    until(lambda: second.joined)
+    return first, second
+
+
 def test_one_has_it_and_keeps_it_when_others_come(claim: Claim) -> None:
     first = claim("1")
     until(lambda: first.held)
@@ -50,20 +59,14 @@ def test_one_has_it_and_keeps_it_when_others_come(claim: Claim) -> None:
 
 
 def test_another_one_gets_it_when_the_session_has_ended(claim: Claim) -> None:
-    first = claim("1")
-    until(lambda: first.held)
-    second = claim("2")
-    until(lambda: second.joined)
+    first, second = one_and_the_next(claim)
     first.close()
     until(lambda: second.held)
     assert not second.lost
 
 
 def test_who_comes_back_with_its_name_has_it_at_once(claim: Claim) -> None:
-    first = claim("1")
-    until(lambda: first.held)
-    second = claim("2")
-    until(lambda: second.joined)
+    first, second = one_and_the_next(claim)
     first.close()
     again = claim("1")
     until(lambda: again.held, SESSION_S / 2)

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.broker import EmbeddedBroker
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.broker
 
 def is_stopped(pid: int) -> bool:
     """Whether SIGSTOP holds it."""
-    return Path(f"/proc/{pid}/stat").read_text().split()[2] == "T"
+    return psutil.Process(pid).status() == psutil.STATUS_STOPPED
 
 
 def test_a_broker_that_is_killed_is_waited_for_and_nothing_acknowledged_is_lost(
