@@ -108,10 +108,23 @@ class Told(msgspec.Struct):
     alert: AlertRecord
 
 
+class Declared(msgspec.Struct):
+    """An alert as the pipeline declares it (streams/alerts.py), and whether it lasts."""
+
+    name: str
+    measure: str
+    bound: str
+    over: int
+    windows: int
+    pauses: bool
+    lasts: bool
+
+
 class Alerts(msgspec.Struct):
-    """The newest alerts of a pipeline, newest first."""
+    """The alerts that a pipeline declares, and the newest of what was told of them, newest first."""
 
     pipeline: str
+    declared: list[Declared]
     alerts: list[Told]
 
 

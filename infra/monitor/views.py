@@ -10,6 +10,7 @@ from infra.monitor.answers import (
     Alerts,
     Decided,
     Decisions,
+    Declared,
     Head,
     Kept,
     Overview,
@@ -84,9 +85,13 @@ def alarms(picture: Picture, last: int) -> Alarms:
 
 
 def alerts(picture: Picture, last: int) -> Alerts:
-    """The newest alerts."""
-    newest = sorted(picture.alerts, reverse=True)[:last]
-    return Alerts(picture.pipeline.name, [Told(_received_ms(place), picture.alerts[place]) for place in newest])
+    """The alerts that are declared, and the newest of what was told of them."""
+    newest, lasting = sorted(picture.alerts, reverse=True)[:last], picture.judging.lasting
+    declared = [
+        Declared(each.name, each.measure.title, each.bound, each.over, each.windows, each.pauses, each.name in lasting)
+        for each in picture.pipeline.alerts
+    ]
+    return Alerts(picture.pipeline.name, declared, [Told(_received_ms(place), picture.alerts[place]) for place in newest])
 
 
 def decisions(picture: Picture, last: int) -> Decisions:

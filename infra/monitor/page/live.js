@@ -7,11 +7,12 @@ const AGAIN_MS = 2_000;
 
 const PARTS = {
   flow: "flow", history: "history?last=400", quality: "quality", features: "features", alarms: "alarms?last=500",
+  alerts: "alerts?last=100",
   decisions: "decisions?last=100", versions: "versions", rejects: "rejects?last=25",
 };
 const CHANGED_BY = {
   metrics: ["history", "quality", "features", "rejects"], drift: ["alarms"], decisions: ["decisions", "flow"],
-  control: ["decisions"], versions: ["versions"], flow: ["flow"], everything: Object.keys(PARTS),
+  control: ["decisions"], alerts: ["alerts"], versions: ["versions"], flow: ["flow"], everything: Object.keys(PARTS),
 };
 
 /** One listener to the monitor. `told` hears {connected, asOf, problem}; `shown` gives what is wanted now. */

@@ -1,4 +1,5 @@
 // All pipelines, a card each: is it well, how good is its champion, what moves.
+import { lasting } from "./alerts.js";
 import { empty, fill, h, s } from "./dom.js";
 import { SCORES, count, duration, rate, score, share, time } from "./format.js";
 
@@ -55,6 +56,7 @@ export class Overview {
       h("div", { class: "card-head" },
         h("h2", {}, h("a", { href: `#/${encodeURIComponent(head.name)}`, "data-key": head.name }, head.name)),
         h("span", { class: `badge ${state[0]}` }, state[1])),
+      head.alerts.length > 0 && h("p", { class: "badges" }, lasting(head.alerts)),
       h("p", { class: "big" }, score(values.at(-1)),
         h("span", {}, champion ? ` ${SCORES[first]} of ${champion.model}, the champion` : " no scores yet")),
       spark(values.slice(-LATELY), champion ? `${SCORES[first]} of ${champion.model}` : ""),

@@ -2,6 +2,7 @@
 import { h } from "./dom.js";
 import { count, duration, named, rate, score, SCORES, share, time, total } from "./format.js";
 import { FIRST } from "./overview.js";
+import { AlertsSection, lasting } from "./alerts.js";
 import { DecisionsSection } from "./decisions.js";
 import { FeaturesSection } from "./features.js";
 import { FlowSection } from "./flow.js";
@@ -13,8 +14,8 @@ import { ScoresSection } from "./scores.js";
 import { TasksSection } from "./tasks.js";
 
 const SECTIONS = [
-  FlowSection, ScoresSection, QualitySection, LabelsSection, FeaturesSection, RejectsSection, TasksSection,
-  ModelsSection, DecisionsSection,
+  FlowSection, ScoresSection, QualitySection, LabelsSection, FeaturesSection, RejectsSection, AlertsSection,
+  TasksSection, ModelsSection, DecisionsSection,
 ];
 const ALWAYS = ["flow", "history", "quality"];
 
@@ -86,7 +87,7 @@ export class PipelineView {
     const [kind, text] = flow && !runs ? ["warn", flow.members.length ? "tasks change hands" : "no worker runs"]
       : pauses ? ["warn", pauses === heads.tasks ? "learning is paused" : `learning is paused in ${pauses} of ${heads.tasks} tasks`]
         : ["good", "learning"];
-    this.state.replaceChildren(h("span", { class: `badge ${kind}` }, text),
+    this.state.replaceChildren(h("span", { class: `badge ${kind}` }, text), " ", lasting(heads.alerts),
       h("span", {}, " reported until ", time(heads.newest_time_ms)));
     const champion = quality?.sliding?.models.find((model) => model.role === "champion");
     const first = FIRST[quality?.kind];

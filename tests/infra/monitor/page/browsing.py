@@ -11,7 +11,7 @@ import axe_playwright_python
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SECTIONS = ("flow", "scores", "quality", "labels", "features", "rejects", "tasks", "models", "decisions")
+SECTIONS = ("flow", "scores", "quality", "labels", "features", "rejects", "alerts", "tasks", "models", "decisions")
 PATIENCE_MS = 30_000
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 

@@ -17,6 +17,7 @@ from tests.faults.real import Real
 from tests.infra.monitor.notes import reports
 from tests.infra.monitor.page.browsing import Seen
 from tests.infra.monitor.running import TOKEN, Monitor, publish
+from tests.infra.monitor.test_alerts import IMPORTS, OPTIONS, send
 
 pytestmark = pytest.mark.broker
 
@@ -123,6 +124,30 @@ def test_markup_in_any_text_stays_text(real: Callable[..., Real], see: See) -> N
         expect(seen.look_at("quality").locator(".legendtext", has_text="<script>").first).to_be_visible()
         assert page.locator("main script, main img:not([alt=''])").count() == 0
         assert page.title() == f"{made.name} · riverrun monitor"
+
+
+def test_an_alert_that_lasts_is_seen_everywhere_and_goes_when_it_is_over(real: Callable[..., Real], see: See) -> None:
+    made = real(partitions=2, imports=IMPORTS, options=OPTIONS)
+    made.worker("1")
+    with Monitor(made) as running:
+        running.until_active()
+        send(made, 3, bad=True)
+        seen = see(f"http://127.0.0.1:{running.port}/#/{made.name}", forgiving=True)
+        page, alerts = seen.page, seen.look_at("alerts")
+        expect(alerts.get_by_role("row", name=re.compile("^bad input lasts"))).to_contain_text(
+            "share of rejects is above 0.2; learning is paused while it lasts"
+        )
+        expect(alerts.get_by_role("row", name=re.compile("bad input began"))).to_contain_text("the bound is above 0.2")
+        expect(page.locator(".state")).to_contain_text("bad input")
+        page.get_by_role("link", name="riverrun monitor").click()
+        expect(page.locator(".card .badges")).to_have_text("bad input")
+        send(made, 3, bad=False)
+        made.close()
+        expect(page.locator(".card .badges")).to_have_count(0)
+        page.locator(".card a").click()
+        expect(seen.look_at("alerts").get_by_role("row", name=re.compile("^bad input quiet"))).to_be_visible()
+        expect(seen.look_at("alerts").get_by_role("row", name=re.compile("bad input was over"))).to_be_visible()
+        assert seen.violations() == []
 
 
 def renamed(report: MetricsRecord) -> MetricsRecord:
