@@ -21,8 +21,8 @@ setup: .venv/ready  ## a virtual environment with locked versions
 demo: setup  ## a year of New York flights through a real Kafka
 	$(BIN)/python -m examples.flights
 
-test: setup  ## every test, doctest and contract
-	$(BIN)/python -m pytest
+test: setup  ## every test, doctest and contract, several files at once
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 sim: setup  ## crashes and other faults by the thousand; SEEDS=5000 for more, SEED=7 to see one, BUG=… to plant one
 	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(BUG),--bug $(BUG))
