@@ -52,7 +52,7 @@ ROUTES = (
     Route("GET", f"{_ONE}/features", "features", "Features against how they were before.", drawn.Spreads),
     Route("GET", f"{_ONE}/flow", "flow", "Offsets, rates, workers and tasks now.", drawn.Flow),
     Route("GET", f"{_ONE}/alarms", "alarms", "Alarms of drift detectors.", answers.Alarms, None, (LAST,)),
-    Route("GET", f"{_ONE}/alerts", "alerts", "Declared alerts: which last, which began and were over.", answers.Alerts, None, (LAST,)),
+    Route("GET", f"{_ONE}/alerts", "alerts", "Declared alerts, and news of them.", answers.Alerts, None, (LAST,)),
     Route("GET", f"{_ONE}/decisions", "decisions", "Decisions and their answers.", answers.Decisions, None, (LAST,)),
     Route("POST", f"{_ONE}/decisions", "decide", "Take a decision on a model.", answers.Decided, answers.Asked),
     Route("GET", f"{_ONE}/versions", "versions", "What models can go back to.", answers.Versions),

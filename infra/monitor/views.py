@@ -91,7 +91,9 @@ def alerts(picture: Picture, last: int) -> Alerts:
         Declared(each.name, each.measure.title, each.bound, each.over, each.windows, each.pauses, each.name in lasting)
         for each in picture.pipeline.alerts
     ]
-    return Alerts(picture.pipeline.name, declared, [Told(_received_ms(place), picture.alerts[place]) for place in newest])
+    return Alerts(
+        picture.pipeline.name, declared, [Told(_received_ms(place), picture.alerts[place]) for place in newest]
+    )
 
 
 def decisions(picture: Picture, last: int) -> Decisions:
