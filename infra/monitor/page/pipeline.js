@@ -87,7 +87,7 @@ export class PipelineView {
     const [kind, text] = flow && !runs ? ["warn", flow.members.length ? "tasks change hands" : "no worker runs"]
       : pauses ? ["warn", pauses === heads.tasks ? "learning is paused" : `learning is paused in ${pauses} of ${heads.tasks} tasks`]
         : ["good", "learning"];
-    this.state.replaceChildren(h("span", { class: `badge ${kind}` }, text), " ", lasting(heads.alerts),
+    this.state.replaceChildren(h("span", { class: `badge ${kind}` }, text), ...lasting(heads.alerts),
       h("span", {}, " reported until ", time(heads.newest_time_ms)));
     const champion = quality?.sliding?.models.find((model) => model.role === "champion");
     const first = FIRST[quality?.kind];

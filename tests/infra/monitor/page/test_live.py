@@ -133,6 +133,7 @@ def test_an_alert_that_lasts_is_seen_everywhere_and_goes_when_it_is_over(real: C
         running.until_active()
         send(made, 3, bad=True)
         seen = see(f"http://127.0.0.1:{running.port}/#/{made.name}", forgiving=True)
+        seen.look_at_all()
         page, alerts = seen.page, seen.look_at("alerts")
         expect(alerts.get_by_role("row", name=re.compile("^bad input lasts"))).to_contain_text(
             "share of rejects is above 0.2; learning is paused while it lasts"
@@ -145,6 +146,7 @@ def test_an_alert_that_lasts_is_seen_everywhere_and_goes_when_it_is_over(real: C
         made.close()
         expect(page.locator(".card .badges")).to_have_count(0)
         page.locator(".card a").click()
+        seen.look_at_all()
         expect(seen.look_at("alerts").get_by_role("row", name=re.compile("^bad input quiet"))).to_be_visible()
         expect(seen.look_at("alerts").get_by_role("row", name=re.compile("bad input was over"))).to_be_visible()
         assert seen.violations() == []
