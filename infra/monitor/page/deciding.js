@@ -32,7 +32,13 @@ export function decide(pipeline, asked, answers, forget) {
     h("p", {}, asked.model && [h("b", {}, asked.model), " "], does),
     version && field(asked.action === "save" ? "Name of the version" : "Version", version),
     field("Who decides", by), field("Why", why), result, h("div", { class: "actions" }, leave, confirm));
-  const dialog = h("dialog", { "aria-labelledby": "ask-title", onclose: () => dialog.remove() }, form);
+  const opener = document.activeElement?.dataset.key;
+  const dialog = h("dialog", { "aria-labelledby": "ask-title", onclose }, form);
+
+  function onclose() {
+    dialog.remove();
+    if (opener) document.querySelector(`[data-key="${CSS.escape(opener)}"]`)?.focus(); // it may be drawn anew by now
+  }
 
   async function submit(event) {
     event.preventDefault();
