@@ -92,6 +92,7 @@ def translate(error: Any, where: str) -> PipelineError:
 
     ``where`` names the topic, partition or call, so that the message tells what was tried.
     """
+    error = _own(error)
     inner = error.args[0] if type(error).__name__ == "KafkaException" and error.args else error
     if hasattr(inner, "txn_requires_abort"):
         return _of_librdkafka(inner, where)
@@ -106,7 +107,7 @@ def translated(where: str) -> Iterator[None]:
     except PipelineError:
         raise
     except Exception as error:
-        if not _is_of_a_client(error):
+        if not _is_of_a_client(_own(error)):
             raise
         raise translate(error, where) from error
 
@@ -139,5 +140,12 @@ def _make(kind: type[PipelineError], code: int | None, what: str, where: str) ->
     return kind(what, where=where, remedy=next(by_code, _REMEDY_BY_TYPE[kind]))
 
 
-def _is_of_a_client(error: Exception) -> bool:
+def _own(error: Any) -> Any:
+    """The client's error itself. After a fatal one confluent-kafka goes on calling back, with its exception set already:
+    what is called then, be it the log, ends with a SystemError of Python's that has it as its cause.
+    """
+    return error.__cause__ if isinstance(error, SystemError) and error.__cause__ is not None else error
+
+
+def _is_of_a_client(error: BaseException) -> bool:
     return any(base.__module__.startswith(("cimpl", "confluent_kafka", "kafka.")) for base in type(error).__mro__)

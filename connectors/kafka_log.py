@@ -169,9 +169,9 @@ class KafkaLog:
 
     def begin(self) -> None:
         """Begin a transaction."""
-        self._producer.poll(0)  # connections that broke before it are none of its business
-        self._shaken = False
         with translated("begin"):
+            self._producer.poll(0)  # connections that broke before it are none of its business
+            self._shaken = False
             self._producer.begin_transaction()
         self._open = True
 
@@ -207,7 +207,8 @@ class KafkaLog:
         """
         self._open = False
         self._settle("commit", self._producer.commit_transaction, REQUEST_TIMEOUT_S)
-        self._producer.poll(0)  # tells of connections that broke meanwhile
+        with translated("commit"):
+            self._producer.poll(0)  # tells of connections that broke meanwhile
         if self._shaken:
             raise OutcomeUnknown(
                 "committed, but a connection broke meanwhile: what was asked for may come a second time",

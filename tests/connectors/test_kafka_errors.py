@@ -102,3 +102,11 @@ def test_an_unreachable_broker_is_retriable():
     with pytest.raises(BrokerUnreachable) as caught, translated("127.0.0.1:1"):
         Producer({"bootstrap.servers": "127.0.0.1:1"}, logger=quiet).list_topics(timeout=0.1)
     assert caught.value.retriable
+
+
+def test_a_fatal_error_that_the_log_was_called_back_with_is_told_as_itself():
+    fenced = KafkaException(KafkaError(KafkaError._FENCED, "another one has our id", fatal=True))
+    with pytest.raises(Fenced, match="another one has our id"), translated("flush"):
+        raise SystemError("<built-in function isinstance> returned a result with an exception set") from fenced
+    with pytest.raises(SystemError), translated("flush"):
+        raise SystemError("of something else") from ValueError()
