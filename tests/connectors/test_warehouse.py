@@ -97,7 +97,7 @@ def test_every_column_says_what_it_means(root):
     described = {view.name: view for view in warehouse.describe(root)}
     assert set(described) == {
         *("features", "predictions", "outcomes", "metrics", "reports", "distributions"),
-        *("drift", "decisions", "rejects", "inputs"),
+        *("drift", "decisions", "alerts", "rejects", "inputs"),
     }
     assert all(view.comment and all(column.comment for column in view.columns) for view in described.values())
 

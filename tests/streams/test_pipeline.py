@@ -121,7 +121,8 @@ def test_every_topic_has_the_pipelines_partitions() -> None:
     assert set(topics.values()) == {3}
     assert list(topics) == [
         *("ends", "starts", "trips.control", "trips.features", "trips.predictions", "trips.outcomes"),
-        *("trips.metrics", "trips.drift", "trips.decisions", "trips.versions", "trips.rejects", "trips.journal"),
+        *("trips.metrics", "trips.drift", "trips.decisions", "trips.versions", "trips.rejects", "trips.alerts"),
+        "trips.journal",
     ]
 
 

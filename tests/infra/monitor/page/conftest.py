@@ -16,8 +16,9 @@ from tests.infra.monitor.page.browsing import CHROMIUM, Seen, launched
 from tests.infra.monitor.running import until_served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Playwright's loop runs in our thread for as long as it is there: no other file's tests could run one."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium: `apt-get install chromium` brings one")
     with sync_playwright() as playwright:
@@ -41,7 +42,7 @@ def see(browser: Browser) -> Iterator[Callable[..., Seen]]:
         assert not each.complaints
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def flown(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a monitor of the flights of January; a worker has predicted them all, and runs on."""
     home = tmp_path_factory.mktemp("flown")
