@@ -141,8 +141,8 @@ def _make(kind: type[PipelineError], code: int | None, what: str, where: str) ->
 
 
 def _own(error: Any) -> Any:
-    """The client's error itself. After a fatal one confluent-kafka goes on calling back, with its exception set already:
-    what is called then, be it the log, ends with a SystemError of Python's that has it as its cause.
+    """The client's error itself. After a fatal one confluent-kafka goes on calling back with its exception set already:
+    what it calls then, be it the log, ends with a SystemError of Python's, and that exception is its cause.
     """
     return error.__cause__ if isinstance(error, SystemError) and error.__cause__ is not None else error
 
