@@ -245,11 +245,13 @@ class Worker:
             tell.gauge("recovery_remaining_records", total - done, task=task)
             self._progress(partition, done, total)
 
+        tell.gauge("recovering", 1.0, task=task)
         # What a broker that died forgot to abort in one of them, our next commit there would commit too.
         self._log.settle([self.pipeline.topic(name) for name in OUTPUTS], partition)
         store = self._store
         recovered = recover(self.pipeline, partition, self._log, store.blobs, store.key, self._fingerprint, progress)
         seconds = self._clock() - started_s
+        tell.gauge("recovering", 0.0, task=task)
         tell.observe("recovery_seconds", seconds, task=task)
         tell.count("replayed_records", recovered.replayed, task=task)
         _log.info("task %d is back after %.2f s: %d records replayed", partition, seconds, recovered.replayed)
@@ -285,3 +287,5 @@ class Worker:
         runs = [run for partition in partitions if (run := self.runs.pop(partition, None))]
         if not lost:
             self._save([run for run in runs if run.dirty])
+        for partition in partitions:
+            self._telemetry.forget(task=str(partition))
