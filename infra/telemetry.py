@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.process_collector import ProcessCollector
 from rich.console import Console
 
+from infra.prometheus.targets import Target, discoverable
 from streams.errors import Declined
 
 _SHORT_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -133,11 +137,19 @@ class PrometheusTelemetry:
             if METRICS[name].kind is Gauge and "task" in METRICS[name].labels:
                 series.remove_by_labels({"task": task})
 
-    def announce(self, role: str, port: int | None) -> None:
-        """Serve ``/metrics`` if a port is given, and say where: 0 leaves the choice to the system."""
-        if port is not None:
-            where = f"http://127.0.0.1:{self.serve(port)}/metrics"
-            Console(stderr=True).print(f"{role}: metrics at {where}", style="dim")
+    @contextmanager
+    def announced(self, home: Path, role: str, id: str, port: int | None) -> Iterator[None]:
+        """Serve ``/metrics`` if a port is given, and say where; until the end of the block Prometheus finds it.
+
+        Port 0 leaves the choice to the system. ``id`` tells this process from others of its role and pipeline.
+        """
+        if port is None:
+            yield
+            return
+        port = self.serve(port)
+        Console(stderr=True).print(f"{role} {id}: metrics at http://127.0.0.1:{port}/metrics", style="dim")
+        with discoverable(home, Target(self._pipeline, role, id), port):
+            yield
 
     def serve(self, port: int, address: str = "127.0.0.1") -> int:
         """Serve ``/metrics``; the port is returned, chosen by the system when 0 was asked for."""
