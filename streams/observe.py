@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from streams.batch import Batch
@@ -43,6 +43,14 @@ def batches(tell: Telemetry, log: Log, wall: Callable[[], float], steps: list[tu
             tell.gauge("lag_seconds", age_s if behind else 0.0, task=task)
 
 
+def checkpoints(tell: Telemetry, runs: Iterable[TaskRun]) -> None:
+    """Tell how much a restart would replay, also of a task that waits."""
+    for run in runs:
+        task = str(run.task.partition)
+        tell.gauge("checkpoint_age_seconds", run.checkpoints.age_s, task=task)
+        tell.gauge("replay_span_ratio", run.checkpoints.filled, task=task)
+
+
 def _scores(tell: Telemetry, step: Step, task: str) -> None:
     for each in step.scores:
         tell.gauge("model_is_champion", float(each.role == "champion"), model=each.model, task=task)
@@ -66,8 +74,8 @@ def _lag(tell: Telemetry, log: Log, run: TaskRun) -> bool:
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at every task now and then: how far behind is it, how much would it replay? And at each of its inputs: does
-    retention come near the replay's start, does a transaction block it?"""
+    """Looks at every task now and then: how far behind is it? And at each of its inputs: does retention
+    come near the replay's start, does a transaction block it?"""
 
     tell: Telemetry
     log: Log
@@ -83,9 +91,6 @@ class Watch:
         self.due_s = now_s + WATCH_EVERY_S
         for run in runs:
             _lag(self.tell, self.log, run)  # also of a task that waits
-            task, checkpoints = str(run.task.partition), run.checkpoints
-            self.tell.gauge("checkpoint_age_seconds", checkpoints.age_s, task=task)
-            self.tell.gauge("replay_span_ratio", checkpoints.filled, task=task)
             for index in range(len(run.topics)):
                 self._blocked(run, index, now_s)
         looks = [(run, [self._squeezed(run, index) for index in range(len(run.topics))]) for run in runs]

@@ -134,6 +134,7 @@ class Worker:
         for run in self.runs.values():  # 8 checkpoint
             if run.last is not None:
                 run.checkpoints.begin(run.task, run.last.sequence, run.positions, early=run in squeezed)
+        observe.checkpoints(self._telemetry, self.runs.values())
 
     def _poll_timeout_s(self) -> float:
         waiting = any(run.buffers.waiting(i) for run in self.runs.values() for i in range(len(self._topics)))
