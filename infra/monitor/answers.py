@@ -45,11 +45,20 @@ class Pipelines(msgspec.Struct):
     pipelines: list[Head]
 
 
+class Recovery(msgspec.Struct):
+    """How far a task's recovery is: records that ``worker`` has replayed, of those that are to be."""
+
+    worker: str
+    replayed: int
+    total: int
+
+
 class TaskHead(msgspec.Struct):
     """How far a task is, as its journal has it now.
 
     ``lag_records`` are offsets of its inputs that it has not committed, ``to_replay_records`` what a restart would step
     over again. ``checkpoint_age_ms`` is how far its newest saved state lies back, in record time, null if it has none.
+    ``recovery`` is null unless it is being brought back just now.
     """
 
     task: int
@@ -58,6 +67,7 @@ class TaskHead(msgspec.Struct):
     to_replay_records: int
     checkpoint_age_ms: int | None
     learns: bool
+    recovery: Recovery | None = None
 
 
 class Overview(msgspec.Struct):
