@@ -153,10 +153,14 @@ class Decided(msgspec.Struct):
 
 
 class Decisions(msgspec.Struct):
-    """The newest decisions on a pipeline's models, newest first."""
+    """The newest decisions on a pipeline's models, newest first.
+
+    ``obeyed`` is how many each task has obeyed so far, null where tasks differ.
+    """
 
     pipeline: str
     decisions: list[Decided]
+    obeyed: int | None
 
 
 class Kept(msgspec.Struct):
@@ -202,13 +206,17 @@ class Rejects(msgspec.Struct):
 
 
 class Asked(msgspec.Struct, forbid_unknown_fields=True):
-    """A decision to be taken: see `riverrun models`. ``wait_s`` is how long to wait for the tasks' answers."""
+    """A decision to be taken: see `riverrun models`. ``wait_s`` is how long to wait for the tasks' answers.
+
+    ``after``: in the light of so many decisions. A task that has obeyed more by then refuses it as stale.
+    """
 
     action: Action
     why: str
     by: str
     model: str | None = None
     version: str | None = None
+    after: int | None = None
     wait_s: float = 10.0
 
 
