@@ -97,8 +97,9 @@ class KafkaLead:
                 while not self._closing.is_set():
                     self._hear(consumer.poll(_POLL_S))
                 consumer.close()
-        except PipelineError as error:
-            self.failure, self._lost = error, True
+        except Exception as error:  # without this thread nobody would hear of it
+            self.failure = error if isinstance(error, PipelineError) else _unexpected(error)
+            self._lost = True
 
     def _hear(self, message: Message | None) -> None:
         if not self.lost:
@@ -114,3 +115,11 @@ class KafkaLead:
 
     def _on_taken(self, _: Consumer, taken: list[TopicPartition]) -> None:
         self._lost = self._lost or (bool(taken) and not self._closing.is_set())
+
+
+def _unexpected(error: Exception) -> PipelineError:
+    failure = PipelineError(
+        f"the claim to the lead ended: {error!r}", remedy="start it again; this is a bug of riverrun"
+    )
+    failure.__cause__ = error
+    return failure

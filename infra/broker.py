@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -89,9 +90,10 @@ class EmbeddedBroker:
         kafka = install(_train)
         self.folder.mkdir(parents=True, exist_ok=True)
         data = self.folder / "data"
-        if not data.exists():
+        new = not data.exists()
+        if new:
             _format(java_command(kafka), data)
-        state = self._launch(java_command(kafka), detached=detached)
+        state = self._launch(java_command(kafka), detached=detached, new=new)
         self.port = state.port  # if it dies and is started again: its clients wait for it there
         return state
 
@@ -109,7 +111,7 @@ class EmbeddedBroker:
         state = self._state()
         return state if state and process.find(state.pid, state.created_s) else None
 
-    def _launch(self, java: list[str], *, detached: bool) -> BrokerState:
+    def _launch(self, java: list[str], *, detached: bool, new: bool) -> BrokerState:
         port = self._choose_port()
         properties = self.folder / "server.properties"
         properties.write_text(server_properties(self.folder / "data", port, free_port(), self._proxies))
@@ -120,7 +122,7 @@ class EmbeddedBroker:
         state = BrokerState(child.pid, process.create_time_s(child.pid), port, str(self.folder))
         _write_whole(self.folder / "broker.json", json.dumps(asdict(state)) + "\n")
         try:
-            _wait_until_ready(child, state.bootstrap_servers, _cluster_id(self.folder / "data"), self.log)
+            _wait_until_ready(child, state.bootstrap_servers, _cluster_id(self.folder / "data"), self.log, new)
         except BaseException:
             process.stop(child, STOP_GRACE_S)
             raise
@@ -193,7 +195,7 @@ def _train(kafka: Path, startup_cache: Path) -> None:
         broker = EmbeddedBroker(Path(scratch), port=0)
         java = java_command(kafka, train=startup_cache)
         _format(java_command(kafka), broker.folder / "data")
-        broker._launch(java, detached=False)
+        broker._launch(java, detached=False, new=False)
         broker.stop()
     startup_cache.touch()
 
@@ -203,7 +205,12 @@ def _cluster_id(data: Path) -> str:
     return next(line.removeprefix("cluster.id=") for line in lines if line.startswith("cluster.id="))
 
 
-def _wait_until_ready(child: subprocess.Popen[bytes], bootstrap_servers: str, cluster_id: str, log: Path) -> None:
+def _wait_until_ready(
+    child: subprocess.Popen[bytes], bootstrap_servers: str, cluster_id: str, log: Path, new: bool
+) -> None:
+    """Wait until it answers; one that is new also for groups, whose topic it makes when first asked for a group. Who
+    joined one meanwhile would be sent away, and librdkafka takes 3 s to come again.
+    """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
@@ -214,7 +221,9 @@ def _wait_until_ready(child: subprocess.Popen[bytes], bootstrap_servers: str, cl
         if child.poll() is not None:
             raise _failed(f"the Kafka broker ended with status {child.returncode} while starting", log)
         try:
-            return bool(admin.list_topics(timeout=0.5).cluster_id == cluster_id)
+            if admin.list_topics(timeout=0.5).cluster_id != cluster_id:
+                return False
+            return not new or _serves_groups(admin)
         except KafkaException:
             return False
 
@@ -222,6 +231,11 @@ def _wait_until_ready(child: subprocess.Popen[bytes], bootstrap_servers: str, cl
         _waiting(START_DEADLINE_S)(answers)
     except RetryError:
         raise _failed(f"the Kafka broker does not answer after {START_DEADLINE_S:.0f} s", log) from None
+
+
+def _serves_groups(admin: Any) -> bool:
+    admin.describe_consumer_groups(["any"])["any"].result(timeout=START_DEADLINE_S)
+    return not admin.list_consumer_groups().result(timeout=START_DEADLINE_S).errors
 
 
 def _becomes_free(port: int) -> bool:

@@ -60,7 +60,7 @@ def _names(pipeline: Pipeline) -> Iterator[Finding]:
         if length < timedelta(milliseconds=1):
             yield Finding(f"{what} is {length}", what, f"give {what} a timedelta of at least 1 ms")
     topics = [stream.topic for stream in pipeline.inputs]
-    outputs = {pipeline.topic(name) for name in (*PUBLISHED, "journal", "control")}
+    outputs = {pipeline.topic(name) for name in (*PUBLISHED, "journal", "recovery", "control")}
     for topic in topics:
         if topics.count(topic) > 1 or topic in outputs:
             yield Finding(f"topic {topic} is used twice", f"input {topic}", "give each input a topic of its own")

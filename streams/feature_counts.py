@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -52,18 +52,35 @@ def distribution_of(counts: FeatureCounts) -> Distribution:
     return Distribution(numbers, {value.name: value.count for value in counts.values}, counts.missing)
 
 
+def distribution_in(reports: Sequence[MetricsRecord], name: str) -> Distribution | None:
+    """The distribution of one feature over several reports; None where one had no room to tell, or none has it."""
+    if any(report.features_end is not None and name >= report.features_end for report in reports):
+        return None
+    found = [feature for report in reports for feature in report.features if feature.name == name]
+    spread = _added(found)
+    spread.missing = sum(report.predicted for report in reports) - spread.n
+    return spread if found else None
+
+
+def _added(features: Iterable[FeatureCounts]) -> Distribution:
+    spread = Distribution()
+    for feature in features:
+        spread.add_numbers(feature.buckets, feature.counts)
+        spread.add_values({value.name: value.count for value in feature.values})
+    return spread
+
+
 def added_features(reports: Sequence[MetricsRecord]) -> tuple[list[FeatureCounts], str | None]:
     """The features of several reports as one: their counts, and the name from which on they are not known.
 
     A feature that a report does not list was missing in all of its events.
     """
     end = min((report.features_end for report in reports if report.features_end is not None), default=None)
-    spreads: dict[str, Distribution] = {}
+    parts: dict[str, list[FeatureCounts]] = {}
     for feature in [feature for report in reports for feature in report.features]:
         if end is None or feature.name < end:
-            own = spreads.setdefault(feature.name, Distribution())
-            own.add_numbers(feature.buckets, feature.counts)
-            own.add_values({value.name: value.count for value in feature.values})
+            parts.setdefault(feature.name, []).append(feature)
+    spreads = {name: _added(own) for name, own in parts.items()}
     names = sorted(spreads)
     if len(names) > NAMES_MAX:
         end = names[NAMES_MAX]

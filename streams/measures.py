@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from models.stability import population_stability
 from streams.adding import PipelineModel, PipelineReport
-from streams.feature_counts import distribution_of
+from streams.feature_counts import distribution_in
 from streams.merging import Reports, Window
 from streams.records import Count, FeatureCounts
 
@@ -97,11 +97,9 @@ def _moved(feature: str, reports: Reports, window: Window, over: int) -> float |
     first = reports.windows.index(window) - over + 1
     if first <= 0:
         return None
-    now = _feature(reports.sliding(window, over), feature)
-    before = _feature(reports.cumulative(reports.windows[first - 1]), feature)
-    if now is None or before is None:
-        return None
-    return population_stability(distribution_of(before), distribution_of(now))
+    now = distribution_in(reports.last(window, over), feature)
+    before = distribution_in(reports.until(reports.windows[first - 1]), feature)
+    return None if now is None or before is None else population_stability(before, now)
 
 
 def _expired(report: PipelineReport) -> float | None:

@@ -152,15 +152,23 @@ class Reports(msgspec.Struct):
         """The last ``length`` windows of event time, this one included. Raises ValueError when it is not held."""
         place = self.windows.index(window)
         spanned = self.windows[max(place - length + 1, 0) : place + 1]
-        reports = [report for report in self.held.values() if _window_of(report) in spanned]
-        return self._report(min(start for start, _ in spanned), window, reports)
+        return self._report(min(start for start, _ in spanned), window, self.last(window, length))
 
     def cumulative(self, window: Window) -> PipelineReport:
         """All windows of event time up to this one. Raises ValueError when it is not held."""
-        spanned = self.windows[: self.windows.index(window) + 1]
-        totals = [life.total for life in self.lives.values() if life.total is not None]
-        reports = [*totals, *(report for report in self.held.values() if _window_of(report) in spanned)]
+        reports = self.until(window)
         return self._report(min((r.window_start_time_ms for r in reports), default=window[0]), window, reports)
+
+    def last(self, window: Window, length: int) -> list[MetricsRecord]:
+        """What tasks reported of the last ``length`` windows. Raises ValueError when this one is not held."""
+        place = self.windows.index(window)
+        spanned = set(self.windows[max(place - length + 1, 0) : place + 1])
+        return [report for report in self.held.values() if _window_of(report) in spanned]
+
+    def until(self, window: Window) -> list[MetricsRecord]:
+        """What tasks reported up to this window, with sums of what is no longer held. Raises ValueError as above."""
+        totals = [life.total for life in self.lives.values() if life.total is not None]
+        return [*totals, *self.last(window, len(self.windows))]
 
     def received_windows(self) -> list[Window]:
         """The windows of processing time that reports were received in, oldest first."""

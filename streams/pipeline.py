@@ -127,13 +127,13 @@ class Pipeline:
         return f"riverrun-{self.name}"
 
     def topic(self, output: str) -> str:
-        """The topic of an output, or of the "journal"."""
+        """The topic of an output, of the "journal", or of what is told of a "recovery"."""
         return f"{self.name}.{output}"
 
     @property
     def topics(self) -> dict[str, int]:
         """Every topic of the pipeline with its number of partitions."""
-        outputs = [self.topic(output) for output in (*PUBLISHED, "journal")]
+        outputs = [self.topic(output) for output in (*PUBLISHED, "journal", "recovery")]
         return dict.fromkeys([*self.topics_read, *outputs], self.partitions)
 
     @property

@@ -239,6 +239,15 @@ class DecisionRecord(msgspec.Struct, gc=False):
     number: int  # how many decisions were obeyed, this one counted
 
 
+class RecoveryRecord(msgspec.Struct, gc=False):
+    """How far the recovery of a task is: told now and then while it lasts, outside of transactions."""
+
+    task: int
+    worker: str
+    replayed: int  # records
+    total: int  # records that are to be replayed, those counted that are
+
+
 class AlertRecord(msgspec.Struct, gc=False):
     """A declared alert has begun (``lasts``), or is over. The monitor puts it out, after a crash perhaps twice."""
 

@@ -120,10 +120,12 @@ def _recover(
     _refuse_changed_code(batches, fingerprint, where)
     replayed, total = 0, sum(record.records for record in batches)
     for record in batches:
-        _replay(task, record, log, where)
-        replayed += record.records
         if progress is not None:
             progress(replayed, total)
+        _replay(task, record, log, where)
+        replayed += record.records
+    if batches and progress is not None:
+        progress(replayed, total)
     next_offsets = {topic: last.ranges[topic][1] for topic in topics if topic in last.ranges}
     for topic in topics:  # an input that was declared since
         next_offsets.setdefault(topic, log.beginning_offset(topic, partition))

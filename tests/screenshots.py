@@ -51,6 +51,7 @@ def main() -> None:
 def take(seen: Seen, name: str) -> None:
     """A picture of each view at this size."""
     seen.page.locator(".spark").wait_for()
+    seen.page.locator(".card dd", has_text="records").wait_for()  # the lag: asked of Kafka, so it comes last
     write(seen, f"overview-{name}")
     seen.page.goto(seen.page.url + "#/flights")
     seen.look_at_all()

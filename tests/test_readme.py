@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
-from streams.records import PUBLISHED
+from streams.records import PUBLISHED, RecoveryRecord
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -131,7 +131,7 @@ def test_the_examples_of_the_pipeline_page_run() -> None:
 
 def test_the_pipeline_page_names_each_field_of_each_topic() -> None:
     text = (ROOT / "docs" / "pipeline.md").read_text()
-    for output, record in {**PUBLISHED, "journal": JournalRecord}.items():
+    for output, record in {**PUBLISHED, "journal": JournalRecord, "recovery": RecoveryRecord}.items():
         (named,) = re.findall(rf"^\| `{{name}}\.{output}` \|.*\| (.*) \|$", text, re.MULTILINE)
         assert named == ", ".join(f"`{field}`" for field in record.__struct_fields__), output
 

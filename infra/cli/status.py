@@ -55,7 +55,10 @@ def _tasks(overview: Overview) -> Any:
     for each in overview.tasks:
         sequence = "-" if each.journal_sequence is None else str(each.journal_sequence)
         learns = "yes" if each.learns else "paused"
-        table.add_row(str(each.task), sequence, f"{each.lag_records:,}", f"{each.to_replay_records:,}", learns)
+        replay = f"{each.to_replay_records:,}"
+        if each.recovery:
+            replay = f"recovering: {each.recovery.replayed:,} of {each.recovery.total:,}"
+        table.add_row(str(each.task), sequence, f"{each.lag_records:,}", replay, learns)
     if overview.alerts:
         table.title = f"{title}; ALERT: {escape(', '.join(overview.alerts))}"
     if overview.tasks_problem:

@@ -45,11 +45,20 @@ class Pipelines(msgspec.Struct):
     pipelines: list[Head]
 
 
+class Recovery(msgspec.Struct):
+    """How far a task's recovery is: records that ``worker`` has replayed, of those that are to be."""
+
+    worker: str
+    replayed: int
+    total: int
+
+
 class TaskHead(msgspec.Struct):
     """How far a task is, as its journal has it now.
 
     ``lag_records`` are offsets of its inputs that it has not committed, ``to_replay_records`` what a restart would step
     over again. ``checkpoint_age_ms`` is how far its newest saved state lies back, in record time, null if it has none.
+    ``recovery`` is null unless it is being brought back just now.
     """
 
     task: int
@@ -58,6 +67,7 @@ class TaskHead(msgspec.Struct):
     to_replay_records: int
     checkpoint_age_ms: int | None
     learns: bool
+    recovery: Recovery | None = None
 
 
 class Overview(msgspec.Struct):
@@ -143,10 +153,14 @@ class Decided(msgspec.Struct):
 
 
 class Decisions(msgspec.Struct):
-    """The newest decisions on a pipeline's models, newest first."""
+    """The newest decisions on a pipeline's models, newest first.
+
+    ``obeyed`` is how many each task has obeyed so far, null where tasks differ.
+    """
 
     pipeline: str
     decisions: list[Decided]
+    obeyed: int | None
 
 
 class Kept(msgspec.Struct):
@@ -192,13 +206,17 @@ class Rejects(msgspec.Struct):
 
 
 class Asked(msgspec.Struct, forbid_unknown_fields=True):
-    """A decision to be taken: see `riverrun models`. ``wait_s`` is how long to wait for the tasks' answers."""
+    """A decision to be taken: see `riverrun models`. ``wait_s`` is how long to wait for the tasks' answers.
+
+    ``after``: in the light of so many decisions. A task that has obeyed more by then refuses it as stale.
+    """
 
     action: Action
     why: str
     by: str
     model: str | None = None
     version: str | None = None
+    after: int | None = None
     wait_s: float = 10.0
 
 

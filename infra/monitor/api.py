@@ -136,7 +136,7 @@ class Api:
         """Send a decision to all tasks, and wait a while for their answers."""
         pipeline, config = self._picture(request).pipeline, self._settings.kafka_python()
         asked = _decoded(await request.read())
-        made = decisions.new_decision(asked.action, asked.model, asked.by, asked.why, asked.version)
+        made = decisions.new_decision(asked.action, asked.model, asked.by, asked.why, asked.version, asked.after)
         async with self._plane.deciding:
             since = await asyncio.to_thread(decisions.send, config, pipeline, made)
         wait_s = min(max(asked.wait_s, 0.0), WAIT_S_MAX)

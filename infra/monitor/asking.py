@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
 
 from connectors.kafka_admin import end_offsets, lag
 from connectors.kafka_scan import scan
-from infra.monitor.answers import Reject, Rejects, TaskHead
+from infra.monitor import recoveries
+from infra.monitor.answers import Recovery, Reject, Rejects, TaskHead
 from infra.settings import Settings
 from infra.state import checkpoint_store
 from streams.checkpoint import BlobName
@@ -35,10 +37,16 @@ def task_heads(pipeline: Pipeline, settings: Settings) -> list[TaskHead]:
     decode = msgspec.json.Decoder(JournalRecord).decode
     for record in scan(config, topic, {partition: max(end - JOURNAL_RECORDS, 0) for partition, end in ends.items()}):
         journals.setdefault(record.partition, []).append((record.timestamp, decode(record.value)))
-    return [_task_head(task, behind.get(task, 0), journals.get(task, []), blobs) for task in range(pipeline.partitions)]
+    recovering = recoveries.under_way(recoveries.newest(pipeline, settings), time.time_ns() // 1_000_000)
+    return [
+        _task_head(task, behind.get(task, 0), journals.get(task, []), blobs, recovering.get(task))
+        for task in range(pipeline.partitions)
+    ]
 
 
-def _task_head(task: int, behind: int, journal: list[tuple[int, JournalRecord]], blobs: set[str]) -> TaskHead:
+def _task_head(
+    task: int, behind: int, journal: list[tuple[int, JournalRecord]], blobs: set[str], recovery: Recovery | None
+) -> TaskHead:
     """``journal`` are its newest records with Kafka's times of them."""
     times = {record.sequence: at_ms for at_ms, record in journal}
     saved = [record.sequence for _, record in journal if record.state is not None]
@@ -51,6 +59,7 @@ def _task_head(task: int, behind: int, journal: list[tuple[int, JournalRecord]],
         to_replay_records=sum(record.records for _, record in journal if record.sequence > safe),
         checkpoint_age_ms=max(journal[-1][0] - times[safe], 0) if safe in times else None,
         learns=True,
+        recovery=recovery,
     )
 
 

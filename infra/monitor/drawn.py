@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from infra.monitor.answers import Recovery
 from streams.records import ConfusionCell, Count, ScoreValues
 
 
@@ -130,12 +131,15 @@ class Spreads(msgspec.Struct):
 
 
 class TopicFlow(msgspec.Struct):
-    """A topic now: offsets to its end, and how many are added a second. Of an input also what is done, and how fast."""
+    """A topic now: offsets to its end, and how many are added a second. Of an input also what is done, and how fast.
+
+    Rates are null at the first look.
+    """
 
     topic: str
     role: str  # reference | label | event | features | predictions | …
     end: int
-    per_s: float
+    per_s: float | None
     done: int | None
     done_per_s: float | None
     lag: int | None
@@ -150,17 +154,21 @@ class Member(msgspec.Struct):
 
 
 class TaskFlow(msgspec.Struct):
-    """A task now: next offsets by input, what it has still to read, how fast it goes, and who has it."""
+    """A task now: next offsets by input, what it has still to read, how fast it goes, and who has it.
+
+    ``recovery`` is null unless it is being brought back just now.
+    """
 
     task: int
     worker: str | None
     positions: list[Count]
     lag_records: int
-    done_per_s: float
+    done_per_s: float | None
     journal_sequence: int | None
     to_replay_records: int
     checkpoint_age_ms: int | None
     learns: bool
+    recovery: Recovery | None
 
 
 class Flow(msgspec.Struct):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from connectors.kafka_look import Looked, Looker
-from infra.monitor import asking
+from infra.monitor import asking, recoveries
 from infra.monitor.answers import TaskHead
 from infra.monitor.drawn import Flow, Member, TaskFlow, TopicFlow
 from infra.settings import Settings
@@ -43,6 +43,14 @@ class _Watched:
     heads: list[TaskHead] = field(default_factory=list)
     heads_at_s: float = -HEADS_S
     heads_ends: tuple[int, ...] = ()
+    told: dict[int, recoveries.Told] = field(default_factory=dict)
+    told_ends: tuple[int, ...] = ()
+    recovering: bool = False
+
+    def ends(self, output: str) -> tuple[int, ...]:
+        """The ends of this topic, partition by partition, as they were seen last."""
+        topic, seen = self.pipeline.topic(output), self.looks[-1].seen.ends
+        return tuple(seen.get((topic, partition), 0) for partition in range(self.pipeline.partitions))
 
 
 class Sampler:
@@ -53,7 +61,7 @@ class Sampler:
         self._watched = {pipeline.name: _Watched(pipeline, self._looker(pipeline)) for pipeline in pipelines}
 
     def _looker(self, pipeline: Pipeline) -> Looker:
-        outputs = [pipeline.topic(name) for name in (*OUTPUTS, "journal")]
+        outputs = [pipeline.topic(name) for name in (*OUTPUTS, "journal", "recovery")]
         topics = dict.fromkeys([*(stream.topic for stream in pipeline.inputs), *outputs], pipeline.partitions)
         return Looker(self._settings.kafka_python(), pipeline.group, topics)
 
@@ -61,15 +69,24 @@ class Sampler:
         """What moves there. Raises PipelineError when Kafka cannot be asked."""
         watched = self._watched[name]
         await self._look(watched)
-        await self._read_journals(watched)
-        return _flow(watched)
+        async with watched.one:
+            await self._read_journals(watched)
+            await self._read_recoveries(watched)
+        made = _flow(watched, time.time_ns() // 1_000_000)
+        watched.recovering = any(task.recovery for task in made.tasks)
+        return made
 
     async def moved(self, name: str) -> bool:
-        """Whether anything is other than at the look before; rates that fall are. Raises PipelineError."""
+        """Whether anything is other than at the look before; rates that fall are, and a recovery that may be over.
+
+        Raises PipelineError.
+        """
         watched = self._watched[name]
         await self._look(watched)
-        return len({(*look.seen.ends.values(), *look.seen.committed.values()) for look in watched.looks}) > 1 or (
-            len(watched.looks) > 1 and watched.looks[-1].seen != watched.looks[-2].seen
+        return (
+            watched.recovering
+            or len({(*look.seen.ends.values(), *look.seen.committed.values()) for look in watched.looks}) > 1
+            or (len(watched.looks) > 1 and watched.looks[-1].seen != watched.looks[-2].seen)
         )
 
     async def _look(self, watched: _Watched) -> None:
@@ -84,13 +101,16 @@ class Sampler:
 
     async def _read_journals(self, watched: _Watched) -> None:
         """Read the ends of journals anew if they have grown, or a checkpoint may have become old."""
-        seen, now_s = watched.looks[-1].seen, time.monotonic()
-        journal = watched.pipeline.topic("journal")
-        ends = tuple(end for (topic, _), end in sorted(seen.ends.items()) if topic == journal)
-        async with watched.one:
-            if ends != watched.heads_ends and now_s - watched.heads_at_s >= HEADS_S:
-                watched.heads = await asyncio.to_thread(asking.task_heads, watched.pipeline, self._settings)
-                watched.heads_at_s, watched.heads_ends = now_s, ends
+        ends, now_s = watched.ends("journal"), time.monotonic()
+        if ends != watched.heads_ends and now_s - watched.heads_at_s >= HEADS_S:
+            watched.heads = await asyncio.to_thread(asking.task_heads, watched.pipeline, self._settings)
+            watched.heads_at_s, watched.heads_ends = now_s, ends
+
+    async def _read_recoveries(self, watched: _Watched) -> None:
+        ends = watched.ends("recovery")
+        if ends != watched.told_ends:
+            watched.told = await asyncio.to_thread(recoveries.newest, watched.pipeline, self._settings)
+            watched.told_ends = ends
 
     def close(self) -> None:
         """Leave Kafka."""
@@ -98,12 +118,12 @@ class Sampler:
             watched.looker.close()
 
 
-def _flow(watched: _Watched) -> Flow:
+def _flow(watched: _Watched, now_ms: int) -> Flow:
     pipeline, first, last = watched.pipeline, watched.looks[0], watched.looks[-1]
     over_s = last.at_s - first.at_s
 
-    def per_s(before: int, after: int) -> float:
-        return round(max(after - before, 0) / over_s, 2) if over_s else 0.0
+    def per_s(before: int, after: int) -> float | None:
+        return round(max(after - before, 0) / over_s, 2) if over_s else None
 
     def ends(look: _Look, topic: str) -> int:
         return sum(end for (name, _), end in look.seen.ends.items() if name == topic)
@@ -124,6 +144,7 @@ def _flow(watched: _Watched) -> Flow:
     members = [_member(each.name, each.host, each.partitions, inputs) for each in last.seen.members]
     owners = {task: member.worker for member in members for task in member.tasks}
     heads = {head.task: head for head in watched.heads}
+    recovering = recoveries.under_way(watched.told, now_ms)
     tasks = []
     for task in range(pipeline.partitions):
         head = heads.get(task, TaskHead(task, None, 0, 0, None, learns=True))
@@ -141,10 +162,10 @@ def _flow(watched: _Watched) -> Flow:
                 head.to_replay_records,
                 head.checkpoint_age_ms,
                 head.learns,
+                recovering.get(task),
             )
         )
-    asked_ms = time.time_ns() // 1_000_000
-    return Flow(pipeline.name, asked_ms, round(over_s, 1), last.seen.state, topics, members, tasks)
+    return Flow(pipeline.name, now_ms, round(over_s, 1), last.seen.state, topics, members, tasks)
 
 
 def _member(worker: str, host: str, partitions: Iterable[tuple[str, int]], inputs: list[str]) -> Member:

@@ -106,7 +106,15 @@ def decisions(picture: Picture, last: int) -> Decisions:
         name: _decided(picture, name, given[0], given) for name, given in answers.items()
     }
     newest = sorted(found.values(), key=lambda each: (each.decided_time_ms, each.id), reverse=True)
-    return Decisions(picture.pipeline.name, newest[:last])
+    return Decisions(picture.pipeline.name, newest[:last], _obeyed(picture))
+
+
+def _obeyed(picture: Picture) -> int | None:
+    """How many decisions each task has obeyed, by its newest answer."""
+    numbers = dict.fromkeys(range(picture.pipeline.partitions), 0)
+    for answer in picture.answers.values():
+        numbers[answer.task] = max(numbers[answer.task], answer.number)
+    return numbers[0] if len(set(numbers.values())) == 1 else None
 
 
 def _decided(picture: Picture, name: str, said: Decision | DecisionRecord, answers: list[DecisionRecord]) -> Decided:

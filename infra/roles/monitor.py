@@ -28,7 +28,7 @@ STOP_S = 8.0
 """A monitor that does not end by itself within so long of being told to is ended. Faust waits for its agents for ever;
 what was not committed is read again."""
 
-_QUIET = ("faust", "mode", "aiokafka", "aiohttp.access")
+_QUIET = ("faust", "infra.monitor.faust_kafka", "mode", "aiokafka", "aiohttp.access")
 _log = logging.getLogger("riverrun.monitor")
 
 

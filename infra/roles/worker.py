@@ -11,6 +11,7 @@ from pathlib import Path
 
 from connectors.attempts import FolderAttempts
 from connectors.kafka_log import KafkaLog
+from connectors.kafka_recoveries import RecoveryReports
 from infra.logs import log_to_stderr
 from infra.only_one import only_one
 from infra.recovering import Recovering
@@ -55,13 +56,19 @@ def run_worker(
     ):
         store = checkpoint_store(settings, pipeline)
         attempts = FolderAttempts(folder / "attempts" / worker_id)
+        reports = RecoveryReports(settings.confluent(), pipeline.topic("recovery"), worker_id)
+
+        def progress(task: int, replayed: int, total: int) -> None:
+            bars.show(task, replayed, total)
+            reports.tell(task, replayed, total)
+
         failures = 0
         while not stop():
             started_s = time.monotonic()
             try:
                 log = KafkaLog(settings.confluent(), group, f"{group}-{worker_id}", worker_id)
                 clocks = time.monotonic, time.time
-                Worker(pipeline, log, store, key, telemetry, *clocks, background, attempts, bars.show).run(stop)
+                Worker(pipeline, log, store, key, telemetry, *clocks, background, attempts, progress).run(stop)
             except (OutcomeUnknown, BrokerUnreachable, StoreUnavailable) as error:
                 failures = 1 if time.monotonic() - started_s > PEACE_S else failures + 1
                 pause_s = min(0.1 * 2.0**failures, PAUSE_S_MAX)

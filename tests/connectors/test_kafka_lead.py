@@ -49,6 +49,14 @@ def one_and_the_next(claim: Claim) -> tuple[KafkaLead, KafkaLead]:
     return first, second
 
 
+def test_a_claim_that_ends_unexpectedly_is_lost_and_says_why(claim: Claim) -> None:
+    times = [0.0]
+    lead = claim("1", clock=times.pop)  # there is no second one
+    until(lambda: lead.lost)
+    assert "the claim to the lead ended" in str(lead.failure)
+    assert not lead.held
+
+
 def test_one_has_it_and_keeps_it_when_others_come(claim: Claim) -> None:
     first = claim("1")
     until(lambda: first.held)

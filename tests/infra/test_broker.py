@@ -37,6 +37,15 @@ def test_a_restart_keeps_topics_and_port_and_a_second_start_says_so(tmp_path: Pa
 
 
 @pytest.mark.broker
+def test_a_new_broker_is_ready_for_groups_when_it_has_started(tmp_path: Path):
+    # librdkafka comes again after 3 s when it is sent away from a group whose topic is just being made
+    with embedded_broker(tmp_path, port=0) as bootstrap_servers:
+        assert (
+            "__consumer_offsets" in AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=10).topics
+        )
+
+
+@pytest.mark.broker
 def test_a_taken_port_is_declined_when_asked_for_and_another_chosen_when_not(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as squatter:
         taken = squatter.getsockname()[1]

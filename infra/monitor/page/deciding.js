@@ -11,6 +11,7 @@ const SAID = {
   save: ["Save a version", "All models can be gone back to as they are now."],
 };
 const WAIT_S = 8;
+const obeyed = new Map(); // pipeline -> decisions obeyed, as its tasks answered us: the picture may come later
 
 /** Ask, then send. `asked` has the action, and the model and version where they are known. */
 export function decide(pipeline, asked, answers, forget) {
@@ -24,6 +25,7 @@ export function decide(pipeline, asked, answers, forget) {
     const kept = answers.versions.versions.filter((each) => each.model === asked.model);
     version = h("select", { id: "version" }, kept.map((each) => h("option", { value: each.label, selected: each.label === asked.version }, each.label)));
   }
+  const after = inTheLightOf(pipeline, answers);
   const result = h("div", { class: "result", role: "status" });
   const confirm = h("button", { class: asked.action === "reset" ? "danger" : "primary" }, title);
   const leave = h("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
@@ -47,7 +49,7 @@ export function decide(pipeline, asked, answers, forget) {
     result.className = "result";
     result.replaceChildren(`Sent to all tasks of ${pipeline}. Waiting for their answers…`);
     try {
-      const body = { action: asked.action, by: by.value, why: why.value, wait_s: WAIT_S };
+      const body = { action: asked.action, by: by.value, why: why.value, after, wait_s: WAIT_S };
       if (asked.model) body.model = asked.model;
       if (version) body.version = version.value;
       finish(await send(pathOf(pipeline, "decisions"), body));
@@ -64,10 +66,11 @@ export function decide(pipeline, asked, answers, forget) {
 
   function finish(decided) {
     const refused = decided.answers.filter((each) => !each.obeyed);
-    const obeyed = decided.answers.length - refused.length;
+    const done = decided.answers.length - refused.length;
+    remember(pipeline, decided);
     const reasons = [...new Set(refused.map((each) => each.reason))];
     const text = [
-      obeyed && `Obeyed by ${obeyed} of ${decided.answers.length + decided.waiting.length} tasks.`,
+      done && `Obeyed by ${done} of ${decided.answers.length + decided.waiting.length} tasks.`,
       refused.length && `Refused by ${refused.length}: ${reasons.join("; ")}.`,
       decided.waiting.length && `Tasks ${decided.waiting.join(", ")} have not answered yet. They will, once a worker has them.`,
     ].filter(Boolean);
@@ -82,4 +85,15 @@ export function decide(pipeline, asked, answers, forget) {
   document.body.append(dialog);
   dialog.showModal();
   (version && !asked.version ? version : by.value ? why : by).focus();
+}
+
+/** How many decisions were obeyed when this one is taken: a task that has obeyed more refuses it. Null where they differ. */
+function inTheLightOf(pipeline, { decisions }) {
+  if (decisions?.obeyed == null || obeyed.get(pipeline) === null) return null;
+  return Math.max(decisions.obeyed, obeyed.get(pipeline) ?? 0);
+}
+
+function remember(pipeline, { answers, waiting }) {
+  const numbers = new Set(answers.map((each) => each.number));
+  obeyed.set(pipeline, waiting.length || numbers.size !== 1 ? null : [...numbers][0]);
 }

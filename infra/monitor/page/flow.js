@@ -42,7 +42,7 @@ export class FlowSection {
       { title: "Topic", cell: (topic) => topic.topic },
       { title: "Role", cell: (topic) => topic.role },
       { title: "In", number: true, cell: (topic) => rate(topic.per_s) },
-      { title: "Read", number: true, cell: (topic) => (topic.done_per_s == null ? "–" : rate(topic.done_per_s)) },
+      { title: "Read", number: true, cell: (topic) => rate(topic.done_per_s) },
       { title: "Lag, records", number: true, cell: (topic) => count(topic.lag) },
       { title: "End offsets", number: true, cell: (topic) => count(topic.end) },
     ], flow.topics);
@@ -65,7 +65,7 @@ function steps(flow, quality, heads) {
   const pauses = heads.paused_tasks.length;
   const predictions = out("predictions");
   const outcomes = out("outcomes");
-  const read = inputs.length && flow.topics.reduce((sum, topic) => sum + (topic.done_per_s ?? 0), 0);
+  const read = flow.over_s ? flow.topics.reduce((sum, topic) => sum + (topic.done_per_s ?? 0), 0) : null;
   return {
     inputs,
     chain: [

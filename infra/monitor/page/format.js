@@ -23,8 +23,8 @@ export function share(value) {
   return `${percent && percent < 9.95 ? percent.toFixed(percent < 0.095 ? 2 : 1) : percent.toFixed(0)} %`;
 }
 
-/** 4,203 /s, 1.5 /s. */
-export const rate = (perS) => `${perS == null ? "–" : perS >= 10 || perS === 0 ? whole.format(perS) : perS.toFixed(1)} /s`;
+/** 4,203 /s, 1.5 /s; none for null. */
+export const rate = (perS) => perS == null ? "–" : `${perS >= 10 || perS === 0 ? whole.format(perS) : perS.toFixed(1)} /s`;
 
 /** 3 h 20 min, 45 s, 120 ms. */
 export function duration(ms) {

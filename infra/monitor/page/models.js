@@ -8,7 +8,7 @@ export class ModelsSection {
   static id = "models";
   static title = "Models";
   static lead = "What is done here is a decision: a record that every task obeys between two batches, and that is written down.";
-  static needs = ["quality", "versions", "heads"];
+  static needs = ["quality", "versions", "heads", "decisions"];
 
   constructor(element, { head, forget }) {
     Object.assign(this, { head, forget });

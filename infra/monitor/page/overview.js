@@ -49,7 +49,8 @@ export class Overview {
     const lag = flow?.topics.reduce((sum, topic) => sum + (topic.lag ?? 0), 0);
     const pauses = head.paused_tasks.length;
     const state = pauses ? ["warn", `paused in ${pauses} of ${head.tasks} tasks`]
-      : flow && flow.group_state !== "Stable" ? ["warn", "no worker runs"] : ["good", "learning"];
+      : flow && flow.group_state !== "Stable" ? ["warn", "no worker runs"]
+      : flow?.tasks.some((task) => task.recovery) ? ["warn", "recovering"] : ["good", "learning"];
     const records = history?.records.slice(-history.sliding_periods).reduce((a, b) => a + b, 0);
     const rejects = history?.rejects.slice(-history.sliding_periods).reduce((a, b) => a + b, 0);
     return h("li", { class: "card" },

@@ -85,6 +85,7 @@ export class PipelineView {
     const pauses = heads.paused_tasks.length;
     const runs = flow?.group_state === "Stable";
     const [kind, text] = flow && !runs ? ["warn", flow.members.length ? "tasks change hands" : "no worker runs"]
+      : flow?.tasks.some((task) => task.recovery) ? ["warn", "recovering"]
       : pauses ? ["warn", pauses === heads.tasks ? "learning is paused" : `learning is paused in ${pauses} of ${heads.tasks} tasks`]
         : ["good", "learning"];
     this.state.replaceChildren(h("span", { class: `badge ${kind}` }, text), ...lasting(heads.alerts),

@@ -26,10 +26,15 @@ export class TasksSection {
       { title: "Speed", number: true, cell: (task) => rate(task.done_per_s) },
       { title: "Lag, records", number: true, cell: (task) => count(task.lag_records) },
       { title: "Checkpoint age", number: true, cell: (task) => duration(task.checkpoint_age_ms) },
-      { title: "A restart replays", number: true, cell: (task) => `${count(task.to_replay_records)} records` },
+      { title: "A restart replays", number: true, cell: (task) => (task.recovery ? recovering(task.recovery) : `${count(task.to_replay_records)} records`) },
       { title: "Journal", number: true, cell: (task) => (task.journal_sequence == null ? "–" : `#${count(task.journal_sequence)}`) },
       { title: "Models", cell: (task) => h("span", { class: `badge ${task.learns ? "good" : "warn"}` }, task.learns ? "learn" : "paused") },
       { title: "Next offsets", cell: (task) => h("span", { class: "offsets" }, task.positions.map((each) => h("span", {}, `${each.name} ${count(each.count)}`))) },
     ], flow.tasks)));
   }
 }
+
+/** How far it has come, for the eye and for those who listen. */
+const recovering = ({ replayed, total, worker }) => h("label", { class: "recovery", title: `Worker ${worker} brings it back` },
+  `recovering: ${count(replayed)} of ${count(total)} records`,
+  h("progress", { value: String(replayed), max: String(total) }));

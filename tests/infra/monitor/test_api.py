@@ -86,8 +86,15 @@ def test_it_tells_of_the_pipeline_and_takes_decisions(monitor: tuple[Monitor, Re
     status, said, _ = running.ask(f"{path}/decisions", asked)
     assert (status, said["waiting"], [each["obeyed"] for each in said["answers"]]) == (200, [], [True, True])
     running.until(lambda: running.ask(path)[1]["paused_tasks"] == [0, 1])
-    (decided,) = running.ask(f"{path}/decisions")[1]["decisions"]
-    assert (decided["why"], len(decided["answers"])) == ("bad labels", 2)
+    known = running.ask(f"{path}/decisions")[1]
+    (decided,) = known["decisions"]
+    assert (decided["why"], len(decided["answers"]), known["obeyed"]) == ("bad labels", 2, 1)
+    status, said, _ = running.ask(f"{path}/decisions", asked | {"action": "resume", "after": 0})
+    assert {answer["reason"] for answer in said["answers"]} == {
+        "stale: it was taken after 0 decisions, by now 1 were obeyed"
+    }
+    status, said, _ = running.ask(f"{path}/decisions", asked | {"action": "resume", "after": 1})
+    assert [answer["obeyed"] for answer in said["answers"]] == [True, True]
 
 
 @pytest.mark.broker

@@ -134,6 +134,22 @@ def test_a_refusal_shows_its_reason(flown: str, see: See) -> None:
     expect(row).to_contain_text("there is a version")
 
 
+def test_what_was_decided_meanwhile_makes_a_decision_stale(flown: str, see: See) -> None:
+    seen = see(f"{flown}#/flights/models")
+    other = see(f"{flown}#/flights/models")
+    for each in (seen, other):
+        each.look_at("models")
+        each.look_at("decisions")
+    seen.page.get_by_role("button", name="Reset rule", exact=True).click()
+    dialog = ask(other.page, "Reset rule", "I was first")
+    expect(dialog).to_contain_text("Obeyed by 4 of 4 tasks.")
+    dialog = seen.page.get_by_role("dialog")
+    dialog.get_by_label("Who decides").fill("bob")
+    dialog.get_by_label("Why").fill("I looked before")
+    dialog.locator(".actions button").last.click()
+    expect(dialog.locator(".result.bad")).to_contain_text("Refused by 4: stale: it was taken after")
+
+
 def test_nothing_is_sent_before_it_is_confirmed(flown: str, see: See) -> None:
     seen = see(f"{flown}#/flights/models")
     seen.look_at("models")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from infra import decisions
+from infra.monitor.client import Client
 from streams.records import MetricsRecord, RejectRecord
 from tests.faults.real import Real
 from tests.infra.monitor.notes import reports
@@ -150,6 +152,38 @@ def test_an_alert_that_lasts_is_seen_everywhere_and_goes_when_it_is_over(real: C
         expect(seen.look_at("alerts").get_by_role("row", name=re.compile("^bad input quiet"))).to_be_visible()
         expect(seen.look_at("alerts").get_by_role("row", name=re.compile("bad input was over"))).to_be_visible()
         assert seen.violations() == []
+
+
+def test_a_recovery_is_shown_while_it_lasts(real: Callable[..., Real], see: See) -> None:
+    made = real(
+        options="checkpoint_every=100_000, inline_bytes_max=0, replay_max=timedelta(hours=1)",
+        effect='time.sleep(float(os.environ.get("PAUSE_S", 0)))',
+        imports="import os, time",
+    )
+    made.publish(400)
+    made.close()
+    worker = made.worker("1")
+    made.until_done()
+    worker.send_signal(signal.SIGKILL)
+    with Monitor(made) as running:
+        running.until_active()
+        seen = see(f"http://127.0.0.1:{running.port}/#/{made.name}", forgiving=True)
+        seen.look_at("tasks")
+        dying = made.worker("1", more={"PAUSE_S": "0.5"})
+        shown = seen.page.locator("#tasks .recovery")
+        expect(shown).to_be_visible()
+        seen.look_at("tasks")  # what came above it has moved it
+        dying.send_signal(signal.SIGKILL)
+        expect(shown).to_have_count(0)  # 10 s later, and nothing moves meanwhile
+        made.worker("1", more={"PAUSE_S": "0.02"})
+        expect(shown).to_contain_text(re.compile(r"^recovering: [\d,]+ of \d{3} records"))
+        (task,) = Client(f"http://127.0.0.1:{running.port}", made.settings).overview(made.name).tasks
+        assert task.recovery is not None
+        assert 0 < task.recovery.replayed < task.recovery.total
+        assert seen.violations() == []
+        seen.look_at("tasks")
+        expect(shown).to_have_count(0)
+        expect(seen.page.locator("#tasks table")).to_contain_text(f"{task.recovery.total:,} records")
 
 
 def renamed(report: MetricsRecord) -> MetricsRecord:
