@@ -86,8 +86,10 @@ class Prometheus:
                 return str(answer.read().decode())
         except HTTPError as error:
             with error:
-                assert error.code == 503, error.read().decode()  # it is not ready
-            return None
+                said = error.read().decode()
+            if error.code != 503:
+                raise AssertionError(said) from error
+            return None  # it is not ready
         except (URLError, ConnectionError):
             return None
 
