@@ -71,11 +71,11 @@ def test_what_is_wrong_with_processes(broker: str, fresh_name: str, tmp_path: Pa
 
 
 def kill(seen: Prometheus, up: Up, role: str) -> None:
-    """kill -9, as soon as there is one, and wait until there is another."""
-    found: list[psutil.Process] = []
-    seen.until(lambda: found.append(process) if (process := up.role(role)) else None or found)
-    found[0].send_signal(signal.SIGKILL)
-    seen.until(lambda: (process := up.role(role)) is not None and process.pid != found[0].pid)
+    """kill -9, and wait until there is another one."""
+    killed = up.role(role)
+    assert killed is not None
+    killed.send_signal(signal.SIGKILL)
+    seen.until(lambda: (process := up.role(role)) is not None and process.pid != killed.pid)
 
 
 def test_what_is_wrong_with_checkpoints_and_topics(broker: str, fresh_name: str, tmp_path: Path) -> None:
