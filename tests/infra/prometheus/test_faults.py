@@ -66,6 +66,7 @@ def test_what_is_wrong_with_processes(broker: str, fresh_name: str, tmp_path: Pa
     ):
         seen.until(lambda: seen.up() == ALL_UP)
         seen.until_fires("RiverrunLagGrows")
+        seen.until(lambda: seen.query("sum(riverrun_predictions_total) > 1000"))  # 20 s to replay
         feed.events = 1
         for _ in range(3):
             kill(seen, up, "worker")
