@@ -114,11 +114,11 @@ class Prometheus:
         ever = self.query('count_over_time(ALERTS{alertstate="firing"}[1h])')
         return {each["metric"]["alertname"] for each in ever}
 
-    def until_fires(self, *alerts: str, deadline_s: float = 90.0) -> None:
+    def until_fires(self, *alerts: str, deadline_s: float = 120.0) -> None:
         """Wait until these have fired, each at some time."""
         self.until(lambda: self.fired() >= set(alerts), deadline_s)
 
-    def until(self, condition: Callable[[], Any], deadline_s: float = 90.0) -> None:
+    def until(self, condition: Callable[[], Any], deadline_s: float = 120.0) -> None:
         """Wait on a condition."""
         again = Retrying(stop=stop_after_delay(deadline_s), wait=wait_fixed(0.25), retry=retry_if_result(_not))
         try:
