@@ -32,6 +32,7 @@ COMMANDS = {
     "broker": ("Kafka", "Start, stop or show a real Kafka on this machine, for when you have none."),
     "publish": ("Kafka", "Write lines of JSON onto a topic."),
     "tail": ("Kafka", "Show a topic's records as they come."),
+    "trace": ("Results", "Follow one event from its input to its prediction to its label."),
     "sql": ("Results", "Query predictions, outcomes, metrics and the rest with DuckDB."),
 }
 

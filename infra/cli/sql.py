@@ -38,7 +38,7 @@ def sql(
     from connectors.warehouse import query as run
     from infra.settings import Settings
 
-    root = _root(Settings.load().home, pipeline)
+    root = root_of(Settings.load().home, pipeline)
     if query is None:
         _list_views(root)
         return
@@ -50,7 +50,7 @@ def sql(
         _write(table, format, out)
 
 
-def _root(home: Path, pipeline: str | None) -> Path:
+def root_of(home: Path, pipeline: str | None) -> Path:
     """The folder of a pipeline's Parquet files; of the only pipeline if none is named."""
     from streams.errors import Declined
 
