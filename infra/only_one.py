@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from streams.errors import Declined
@@ -39,3 +40,23 @@ def only_one(folder: Path, name: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+@contextmanager
+def numbered(folder: Path, name: str) -> Iterator[str]:
+    """Hold the first free one of the places "name 1", "name 2", … in this folder, and say which: its number.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with numbered(folder, "sink") as first, numbered(folder, "sink") as second:
+    ...     first, second
+    ('1', '2')
+    """
+    with ExitStack() as held:
+        for number in count(1):
+            with suppress(Declined):
+                held.enter_context(only_one(folder, f"{name} {number}"))
+                break
+        yield str(number)

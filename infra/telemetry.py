@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.process_collector import ProcessCollector
 from rich.console import Console
 
+from infra.prometheus.targets import Target, discoverable
 from streams.errors import Declined
 
 _SHORT_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -26,6 +30,7 @@ METRICS = {
     "records": _Metric(Counter, "Input records taken in.", ("topic", "task")),
     "rejects": _Metric(Counter, "Input records that could not be used.", ("reason", "task")),
     "labels": _Metric(Counter, "Labels by what became of them: scored, expired, orphan, …", ("outcome", "task")),
+    "predictions": _Metric(Counter, "Events predicted on.", ("task",)),
     "drifts": _Metric(Counter, "Alarms of drift detectors.", ("watched", "task")),
     "decisions": _Metric(Counter, "Decisions on models, obeyed or refused.", ("outcome", "task")),
     "batch_seconds": _Metric(Histogram, "Time to predict and learn a batch, in seconds."),
@@ -33,12 +38,19 @@ METRICS = {
     "label_delay_seconds": _Metric(Histogram, "From event to label, in seconds of event time.", (), _DELAY_S),
     "pending_labels": _Metric(Gauge, "Events that wait for their label.", ("task",)),
     "model_score": _Metric(Gauge, "Prequential scores since the model began.", ("model", "score", "task")),
+    "model_sliding_score": _Metric(Gauge, "Prequential scores over the sliding periods.", ("model", "score", "task")),
+    "model_is_champion": _Metric(Gauge, "1 for the champion, 0 for the other models.", ("model", "task")),
     "lag_records": _Metric(Gauge, "Offsets from the committed position to the log's end.", ("topic", "task")),
     "lag_seconds": _Metric(Gauge, "Age of the newest processed record while behind; 0 when not.", ("task",)),
     "checkpoint_seconds": _Metric(Histogram, "Time from pickling a state to its blob in the journal.", ("task",)),
     "checkpoint_pickle_seconds": _Metric(Histogram, "Time a task waits for its state to be pickled.", ("task",)),
     "checkpoint_bytes": _Metric(Gauge, "Size of a task's pickled state.", ("task",)),
     "checkpoint_failures": _Metric(Counter, "Checkpoints that the store did not take.", ("task",)),
+    "checkpoint_age_seconds": _Metric(
+        Gauge, "Age of the state that a restart loads; 0 when nothing would be replayed.", ("task",)
+    ),
+    "replay_span_ratio": _Metric(Gauge, "What a restart would replay, as a share of what is declared.", ("task",)),
+    "recovering": _Metric(Gauge, "1 while a task is brought back, else 0.", ("task",)),
     "recovery_seconds": _Metric(Histogram, "Time to bring a task back, in seconds.", ("task",)),
     "replayed_records": _Metric(Counter, "Records stepped over again by recoveries.", ("task",)),
     "rebuilds": _Metric(Counter, "Times the worker dropped its tasks and rebuilt them from the journal."),
@@ -56,6 +68,8 @@ METRICS = {
     "sink_write_failures": _Metric(Counter, "Flushes that the disk refused."),
     "sink_commit_failures": _Metric(Counter, "Offset commits that failed; the work is repeated."),
     "sink_blocked": _Metric(Gauge, "1 while the sink waits for room on the disk."),
+    "sink_disk_bytes": _Metric(Gauge, "Size of the disk that the sink writes to."),
+    "sink_disk_free_bytes": _Metric(Gauge, "Room that is left on it."),
     # source connector
     "source_records": _Metric(Counter, "Records sent by the source.", ("source",)),
     "source_remaining_records": _Metric(Gauge, "Records the source has still to send.", ("source",)),
@@ -97,7 +111,7 @@ class PrometheusTelemetry:
             title, labelled = f"riverrun_{name}", ("pipeline", *metric.labels)
             series = metric.kind(title, metric.help, labelled, registry=self.registry, **more)
             self._series[name] = series
-        return series.labels(pipeline=self._pipeline, **labels)
+        return series.labels(**{"pipeline": self._pipeline, **labels})
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add a value to a histogram."""
@@ -111,11 +125,31 @@ class PrometheusTelemetry:
         """Set a gauge."""
         self._of(name, labels).set(value)  # type: ignore[union-attr]
 
-    def announce(self, role: str, port: int | None) -> None:
-        """Serve ``/metrics`` if a port is given, and say where: 0 leaves the choice to the system."""
-        if port is not None:
-            where = f"http://127.0.0.1:{self.serve(port)}/metrics"
-            Console(stderr=True).print(f"{role}: metrics at {where}", style="dim")
+    def forget(self, task: str) -> None:
+        """The gauges of a task are no longer ours to tell.
+
+        >>> telemetry = PrometheusTelemetry("flights")
+        >>> telemetry.gauge("pending_labels", 7, task="0")
+        >>> telemetry.forget("0")
+        >>> telemetry.registry.get_sample_value("riverrun_pending_labels", {"pipeline": "flights", "task": "0"})
+        """
+        for name, series in self._series.items():
+            if METRICS[name].kind is Gauge and "task" in METRICS[name].labels:
+                series.remove_by_labels({"task": task})
+
+    @contextmanager
+    def announced(self, home: Path, role: str, id: str, port: int | None) -> Iterator[None]:
+        """Serve ``/metrics`` if a port is given, and say where; until the end of the block Prometheus finds it.
+
+        Port 0 leaves the choice to the system. ``id`` tells this process from others of its role and pipeline.
+        """
+        if port is None:
+            yield
+            return
+        port = self.serve(port)
+        Console(stderr=True).print(f"{role} {id}: metrics at http://127.0.0.1:{port}/metrics", style="dim")
+        with discoverable(home, Target(self._pipeline, role, id), port):
+            yield
 
     def serve(self, port: int, address: str = "127.0.0.1") -> int:
         """Serve ``/metrics``; the port is returned, chosen by the system when 0 was asked for."""

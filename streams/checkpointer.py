@@ -84,10 +84,12 @@ class Checkpointer:
     retry_at_s: float = 0.0
     failures: int = 0
     warned_bytes: int = 0
+    safe_s: float = field(init=False)  # when the state that is safe was pickled
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
         self.shelf = Shelf(self.store, self.partition, since=self.sequence)
+        self.safe_s = self.store.clock()
 
     @property
     def full(self) -> bool:
@@ -95,8 +97,18 @@ class Checkpointer:
         return self._filled(1.0)
 
     def _filled(self, part: float) -> bool:
-        limit_s = self.pipeline.replay_max.total_seconds()
-        return self.span.records >= part * self.pipeline.checkpoint_every or self.span.seconds >= part * limit_s
+        return self.filled >= part
+
+    @property
+    def filled(self) -> float:
+        """How much a restart would replay, as a share of what is declared: records or seconds, whichever is more."""
+        records, limit_s = self.pipeline.checkpoint_every, self.pipeline.replay_max.total_seconds()
+        return max(self.span.records / records, self.span.seconds / limit_s)
+
+    @property
+    def age_s(self) -> float:
+        """For how long the state that a restart loads has been out of date; 0 when nothing would be replayed."""
+        return self.store.clock() - self.safe_s if self.span.records else 0.0
 
     def stepped(self, records: int, seconds: float) -> None:
         """A batch was committed."""
@@ -164,13 +176,13 @@ class Checkpointer:
         self.shelf.note_dropped(task.versions, sequence)
         if isinstance(saved, bytes):
             self.sequence, self.positions, self.span = sequence, tuple(positions), Span()
-            self.pending = None  # whatever is being written is older
+            self.pending, self.safe_s = None, self.store.clock()  # whatever is being written is older
             if self.shelf.stale:
                 self._let_go(task, oldest=sequence)
         elif saved is not None:
             pending = self.pending
             assert pending is not None
-            self.sequence, self.positions = saved.sequence, pending.positions
+            self.sequence, self.positions, self.safe_s = saved.sequence, pending.positions, pending.started_s
             self.span, self.pending, self.failures = self.span.less(pending.span), None, 0
             self.inline = pending.blob.result().size <= self.pipeline.inline_bytes_max
             self.names.append(saved.name)

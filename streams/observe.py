@@ -1,9 +1,9 @@
-"""What a worker tells operators: once a batch, and now and then of each input."""
+"""What a worker tells operators: once a batch, and now and then of each task and its inputs."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from streams.batch import Batch
@@ -34,29 +34,48 @@ def batches(tell: Telemetry, log: Log, wall: Callable[[], float], steps: list[tu
             tell.count("decisions", count, outcome=outcome, task=task)
         for delay_ms in step.label_delays_ms:
             tell.observe("label_delay_seconds", delay_ms / 1000)
+        tell.count("predictions", sum(output.name == "predictions" for output in step.outputs), task=task)
         tell.gauge("pending_labels", run.task.pending_labels, task=task)
-        for model, values in step.scores.items():
-            for score, value in values._asdict().items():
-                if value is not None:
-                    tell.gauge("model_score", value, model=model, score=score, task=task)
-        _lag(tell, log, wall, run, batch)
+        _scores(tell, step, task)
+        behind = _lag(tell, log, run)
+        if batch.records:
+            age_s = wall() - batch.records[-1][1].timestamp_ms / 1000
+            tell.gauge("lag_seconds", age_s if behind else 0.0, task=task)
 
 
-def _lag(tell: Telemetry, log: Log, wall: Callable[[], float], run: TaskRun, batch: Batch) -> None:
-    behind, task = False, str(run.task.partition)
+def checkpoints(tell: Telemetry, runs: Iterable[TaskRun]) -> None:
+    """Tell how much a restart would replay, also of a task that waits."""
+    for run in runs:
+        task = str(run.task.partition)
+        tell.gauge("checkpoint_age_seconds", run.checkpoints.age_s, task=task)
+        tell.gauge("replay_span_ratio", run.checkpoints.filled, task=task)
+
+
+def _scores(tell: Telemetry, step: Step, task: str) -> None:
+    for each in step.scores:
+        tell.gauge("model_is_champion", float(each.role == "champion"), model=each.model, task=task)
+        for score in each.cumulative.__struct_fields__:
+            if (value := getattr(each.cumulative, score)) is not None:
+                tell.gauge("model_score", value, model=each.model, score=score, task=task)
+            if (value := getattr(each.sliding, score)) is not None:
+                tell.gauge("model_sliding_score", value, model=each.model, score=score, task=task)
+
+
+def _lag(tell: Telemetry, log: Log, run: TaskRun) -> bool:
+    """Tell how far the task is behind; whether it is at all."""
+    behind = False
     for topic, position in zip(run.topics, run.positions, strict=True):
         lag = log.lag(topic, run.task.partition, position)
         if lag is not None:
             behind = behind or lag > 0
-            tell.gauge("lag_records", lag, topic=topic, task=task)
-    if batch.records:
-        age_s = wall() - batch.records[-1][1].timestamp_ms / 1000
-        tell.gauge("lag_seconds", age_s if behind else 0.0, task=task)
+            tell.gauge("lag_records", lag, topic=topic, task=str(run.task.partition))
+    return behind
 
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at every input now and then: does retention come near the replay's start, does a transaction block it?"""
+    """Looks at every task now and then: how far behind is it? And at each of its inputs: does retention
+    come near the replay's start, does a transaction block it?"""
 
     tell: Telemetry
     log: Log
@@ -71,6 +90,7 @@ class Watch:
             return []
         self.due_s = now_s + WATCH_EVERY_S
         for run in runs:
+            _lag(self.tell, self.log, run)  # also of a task that waits
             for index in range(len(run.topics)):
                 self._blocked(run, index, now_s)
         looks = [(run, [self._squeezed(run, index) for index in range(len(run.topics))]) for run in runs]

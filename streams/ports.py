@@ -141,3 +141,6 @@ class Telemetry(Protocol):
     def count(self, name: str, amount: float, **labels: str) -> None: ...
 
     def gauge(self, name: str, value: float, **labels: str) -> None: ...
+
+    def forget(self, task: str) -> None:
+        """The gauges of a task are no longer ours to tell: another worker has it."""

@@ -26,6 +26,7 @@ from streams.inputs import AnyInput
 from streams.outputs import KEY_BYTES_MAX, PREDICTION_BYTES_MAX, RECORD_BYTES_MAX, LabelFound
 from streams.pipeline import Pipeline
 from streams.ports import Output, Record
+from streams.records import ModelScores
 from streams.report import PeriodReport
 from streams.schema import NUMBER_MAX, TIME_MS_MAX, Decoder, Event, epoch_ms
 from streams.versions import Versions, as_of, nothing_stored
@@ -56,7 +57,7 @@ class Step:
     drifts: Counter[str] = field(default_factory=Counter)  # by what was watched
     decisions: Counter[str] = field(default_factory=Counter)  # obeyed, refused
     label_delays_ms: list[int] = field(default_factory=list)
-    scores: dict[str, Values] = field(default_factory=dict)  # by model, when a period was closed
+    scores: list[ModelScores] = field(default_factory=list)  # when a period was closed
 
 
 def _name_of(event: Event, field: str) -> str:
@@ -374,9 +375,7 @@ class Task:
     def _close_period(self, now_ms: int) -> None:
         report = self._report.close(self.partition, now_ms, len(self._pending), self._panel.models, self._panel.scores)
         self._put(outputs.metrics(report))
-        self._step.scores = {
-            m.name: s.total.values() for m, s in zip(self._panel.models, self._panel.scores, strict=True)
-        }
+        self._step.scores = report.models
         every_ms = round(self.pipeline.version_every.total_seconds() * 1000)
         begun, now = (start_ms // every_ms for start_ms in (report.window_start_time_ms, self._report.start_ms or 0))
         if begun < now:

@@ -134,6 +134,7 @@ class Worker:
         for run in self.runs.values():  # 8 checkpoint
             if run.last is not None:
                 run.checkpoints.begin(run.task, run.last.sequence, run.positions, early=run in squeezed)
+        observe.checkpoints(self._telemetry, self.runs.values())
 
     def _poll_timeout_s(self) -> float:
         waiting = any(run.buffers.waiting(i) for run in self.runs.values() for i in range(len(self._topics)))
@@ -245,11 +246,13 @@ class Worker:
             tell.gauge("recovery_remaining_records", total - done, task=task)
             self._progress(partition, done, total)
 
+        tell.gauge("recovering", 1.0, task=task)
         # What a broker that died forgot to abort in one of them, our next commit there would commit too.
         self._log.settle([self.pipeline.topic(name) for name in OUTPUTS], partition)
         store = self._store
         recovered = recover(self.pipeline, partition, self._log, store.blobs, store.key, self._fingerprint, progress)
         seconds = self._clock() - started_s
+        tell.gauge("recovering", 0.0, task=task)
         tell.observe("recovery_seconds", seconds, task=task)
         tell.count("replayed_records", recovered.replayed, task=task)
         _log.info("task %d is back after %.2f s: %d records replayed", partition, seconds, recovered.replayed)
@@ -285,3 +288,5 @@ class Worker:
         runs = [run for partition in partitions if (run := self.runs.pop(partition, None))]
         if not lost:
             self._save([run for run in runs if run.dirty])
+        for partition in partitions:
+            self._telemetry.forget(task=str(partition))

@@ -13,6 +13,7 @@ A crash before 4 repeats work on the same files; nothing is doubled. A full disk
 from __future__ import annotations
 
 import gc
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -157,6 +158,7 @@ class _Loop:
             took_s = time.monotonic() - now
             self._flush_due = now + took_s + max(self._flush_s, _PAUSE_PER_FLUSH * took_s)
             self._report_lag()
+            self._report_disk()
 
     def flush(self, parts: Iterable[Part]) -> None:
         """Write what the parts hold, then commit, then renew the warehouse. Raises OSError if it cannot be written."""
@@ -194,6 +196,11 @@ class _Loop:
             (self._consumer.pause if blocked else self._consumer.resume)(here)
         self._blocked = blocked
         self._telemetry.gauge("sink_blocked", float(blocked))
+
+    def _report_disk(self) -> None:
+        disk = shutil.disk_usage(self._sink.root)
+        self._telemetry.gauge("sink_disk_bytes", disk.total)
+        self._telemetry.gauge("sink_disk_free_bytes", disk.free)
 
     def _report_lag(self) -> None:
         lag: Counter[str] = Counter()

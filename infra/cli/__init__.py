@@ -28,6 +28,7 @@ COMMANDS = {
     "top": ("Results", "The same, live in the terminal."),
     "models": ("Results", "Promote, reset and pause models; see what was decided."),
     "rejects": ("Results", "List and show records that could not be used, and send them again."),
+    "prometheus": ("Results", "Write what Prometheus and Grafana need: what to scrape, rules, a dashboard."),
     "topics": ("Kafka", "Make and list a pipeline's topics."),
     "broker": ("Kafka", "Start, stop or show a real Kafka on this machine, for when you have none."),
     "publish": ("Kafka", "Write lines of JSON onto a topic."),

@@ -29,23 +29,27 @@ def up(
 
     What dies is started again and goes on as if nothing had happened. Ctrl-C stops everything in order.
     """
+    from contextlib import ExitStack
+
+    from infra.prometheus.targets import Target, discoverable
     from infra.settings import Settings
     from infra.stopping import StopSignal
     from infra.up import Up
 
-    stop = StopSignal()
+    stop, settings = StopSignal(), Settings.load()
     served = None if no_monitor else monitor_port
     made = Up(
         file,
-        Settings.load(),
+        settings,
         source=source,
         workers=workers,
         speed=speed,
         metrics_port=metrics_port,
         monitor_port=served,
     )
-    with made as running:
+    with made as running, ExitStack() as found:
         port, others = running.telemetry.serve(metrics_port), "the ports after it" if metrics_port else "free ports"
+        found.enter_context(discoverable(settings.home, Target(running.pipeline.name, "up"), port))
         typer.echo(f"metrics on http://127.0.0.1:{port} and {others}; logs in {running.logs}")
         if served:
             typer.echo(f"monitor on http://127.0.0.1:{served}/")

@@ -222,7 +222,7 @@ class ControlPlane:
     def _gauge(self, pipeline: str) -> None:
         lasting = self._opened()[pipeline].judging.lasting
         for alert in self.pipelines[pipeline].alerts:
-            self._telemetry.gauge("alert_lasts", float(alert.name in lasting), alert=alert.name)
+            self._telemetry.gauge("alert_lasts", float(alert.name in lasting), pipeline=pipeline, alert=alert.name)
 
     def tell(self, pipeline: str, what: str) -> None:
         """Tell all listeners that this changed there."""

@@ -7,7 +7,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,11 +53,11 @@ def run_monitor(files: Sequence[Path], settings: Settings, place: Place) -> None
     for noisy in _QUIET if os.environ.get("RIVERRUN_DEBUG") != "1" else ():
         logging.getLogger(noisy).setLevel(logging.ERROR)
     telemetry = PrometheusTelemetry(",".join(pipeline.name for pipeline in pipelines))
-    telemetry.announce("monitor", place.metrics_port)
     folder = settings.data_folder(name)
-    with only_one(folder, f"monitor {place.instance}"):
+    with only_one(folder, f"monitor {place.instance}"), ExitStack() as served:
+        served.enter_context(telemetry.announced(settings.home, "monitor", place.instance, place.metrics_port))
         plane = ControlPlane(pipelines, settings, place.instance, folder / "faust", telemetry)
-        asyncio.run(_run(plane, settings, place.address))
+        asyncio.run(_run(plane, settings, place.address, served.close))
 
 
 def _loaded(files: Sequence[Path]) -> list[Pipeline]:
@@ -72,7 +73,8 @@ def _loaded(files: Sequence[Path]) -> list[Pipeline]:
     return list(pipelines.values())
 
 
-async def _run(plane: ControlPlane, settings: Settings, address: Address) -> None:
+async def _run(plane: ControlPlane, settings: Settings, address: Address, leave: Callable[[], None]) -> None:
+    """Run until told to stop, or failed. Who was told to stop is down by intent: ``leave`` says so."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -88,6 +90,8 @@ async def _run(plane: ControlPlane, settings: Settings, address: Address) -> Non
                     start_over()
                 await asyncio.wait({told}, timeout=0.5)
         finally:
+            if stopping.is_set():
+                leave()
             _end_at_last()
             starting.cancel()
             told.cancel()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from connectors.sinks.runner import run_sink
+from infra.only_one import numbered
 from infra.settings import Settings
 from infra.telemetry import PrometheusTelemetry
 from streams.pipeline import load_pipeline
@@ -18,7 +19,10 @@ def run_pipeline_sink(
     """Write a pipeline's outputs, and its inputs as they came, to Parquet files under the warehouse."""
     pipeline = load_pipeline(file)
     telemetry = PrometheusTelemetry(pipeline.name)
-    telemetry.announce("sink", metrics_port)
     topics = {pipeline.topic(name): name for name in PUBLISHED} | {stream.topic: "inputs" for stream in pipeline.inputs}
     root, group = settings.data_folder(pipeline.name) / "parquet", f"{pipeline.group}-sink"
-    run_sink(settings.confluent(), group, topics, pipeline.kind, root, telemetry=telemetry, stop=stop, once=once)
+    with (
+        numbered(settings.data_folder(pipeline.name), "sink") as number,
+        telemetry.announced(settings.home, "sink", number, metrics_port),
+    ):
+        run_sink(settings.confluent(), group, topics, pipeline.kind, root, telemetry=telemetry, stop=stop, once=once)

@@ -33,5 +33,5 @@ def run_source(
 ) -> int:
     """Send what the source has not sent yet; how many records that was."""
     telemetry = PrometheusTelemetry(source.name)
-    telemetry.announce(f"source {source.name}", metrics_port)
-    return source.run(settings.confluent(), stop=stop, progress=progress, telemetry=telemetry)
+    with telemetry.announced(settings.home, "source", source.name, metrics_port):
+        return source.run(settings.confluent(), stop=stop, progress=progress, telemetry=telemetry)

@@ -44,12 +44,16 @@ def run_worker(
     pipeline = load_pipeline(file)
     refuse_mistakes(pipeline, str(file))
     telemetry = PrometheusTelemetry(pipeline.name)
-    telemetry.announce(f"worker {worker_id}", metrics_port)
     log_to_stderr()
     folder, group = settings.data_folder(pipeline.name), pipeline.group
     key = settings.signing_key_bytes()
     gc.set_threshold(*GC_THRESHOLDS)
-    with only_one(folder, f"worker {worker_id}"), ThreadPoolExecutor(1) as background, Recovering() as bars:
+    with (
+        only_one(folder, f"worker {worker_id}"),
+        telemetry.announced(settings.home, "worker", worker_id, metrics_port),
+        ThreadPoolExecutor(1) as background,
+        Recovering() as bars,
+    ):
         store = checkpoint_store(settings, pipeline)
         attempts = FolderAttempts(folder / "attempts" / worker_id)
         reports = RecoveryReports(settings.confluent(), pipeline.topic("recovery"), worker_id)

@@ -36,6 +36,8 @@ class Quiet:
     def gauge(self, name: str, value: float, **labels: str) -> None:
         self.gauges[name, labels.get("topic", "")] = value
 
+    def forget(self, task: str) -> None: ...
+
     def count(self, name: str, amount: float, **labels: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + amount
         for which in labels.keys() & {"outcome", "reason"}:
