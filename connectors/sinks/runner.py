@@ -163,6 +163,11 @@ class _Loop:
     def flush(self, parts: Iterable[Part]) -> None:
         """Write what the parts hold, then commit, then renew the warehouse. Raises OSError if it cannot be written."""
         began = time.monotonic()
+        with self._telemetry.span("flush"):
+            self._flush(parts)
+        self._telemetry.observe("sink_flush_seconds", time.monotonic() - began)
+
+    def _flush(self, parts: Iterable[Part]) -> None:
         for part in parts:
             flushed = self._sink.flush(part)
             self._telemetry.count("sink_rows", flushed.rows, table=part.table)
@@ -170,7 +175,6 @@ class _Loop:
             self._telemetry.count("sink_broken_files", flushed.broken_files, table=part.table)
         self._commit()
         build(self._sink.root)
-        self._telemetry.observe("sink_flush_seconds", time.monotonic() - began)
 
     def close(self) -> None:
         self._consumer.close()

@@ -116,6 +116,10 @@ def main() -> None:
 
         if not isinstance(error, PipelineError) or os.environ.get("RIVERRUN_DEBUG") == "1":
             raise
+        from infra.logs import log_end
+
+        if log_end(error):
+            sys.exit(2)
         typer.secho(f"error: {error.what}" + (f" ({error.where})" if error.where else ""), fg="red", err=True)
         if error.remedy:
             typer.echo(f"remedy: {error.remedy}", err=True)

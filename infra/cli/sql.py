@@ -104,10 +104,12 @@ def cell(value: Any) -> Any:
 
     from rich.text import Text
 
+    from infra.text import one_line
+
     if isinstance(value, datetime):
         value = value.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
     shown = "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown))
+    return Text(one_line(shown))
 
 
 def _write(table: pa.Table, format: Format, out: Path | None) -> None:

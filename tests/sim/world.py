@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,9 @@ class Quiet:
         self.gauges: dict[tuple[str, str], float] = {}
 
     def observe(self, name: str, value: float, **labels: str) -> None: ...
+
+    def span(self, name: str, /, **fields: str | int) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         self.gauges[name, labels.get("topic", "")] = value
