@@ -55,11 +55,12 @@ def _where(found: Trace) -> str:
 
 def shown(found: Trace) -> Any:
     """A table for rich, a line a step. What comes from events is text, never markup."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from infra.cli.sql import cell
 
-    table = Table("time (UTC)", "what", "where", "", title_justify="left", caption_justify="left")
+    where = Column("where", overflow="fold")
+    table = Table("time (UTC)", "what", where, "", title_justify="left", caption_justify="left")
     table.title = cell(f"{found.pipeline}: event {found.event_id}")
     if found.unasked:
         table.caption = cell(f"The topics were not looked through: {found.unasked}")
