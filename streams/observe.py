@@ -135,7 +135,7 @@ class Watch:
     def _blocked(self, run: TaskRun, index: int, now_s: float) -> None:
         """Whether records lie behind the end that may be read: then a transaction is open there, since when?"""
         topic, partition = at = run.topics[index], run.task.partition
-        end = run.buffers.read_to(index)
+        end = None if index in run.paused else run.buffers.read_to(index)  # we have stopped reading by ourselves
         beyond = self.log.lag(topic, partition, end) if end is not None else 0
         if end is None or not beyond:
             self.blocked.pop(at, None)

@@ -31,6 +31,7 @@ class Quiet:
     def __init__(self) -> None:
         self.counts: dict[str, float] = {}
         self.gauges: dict[tuple[str, str], float] = {}
+        self.forgotten: list[str] = []
 
     def observe(self, name: str, value: float, **labels: str) -> None: ...
 
@@ -40,7 +41,8 @@ class Quiet:
     def gauge(self, name: str, value: float, **labels: str) -> None:
         self.gauges[name, labels.get("topic", "")] = value
 
-    def forget(self, task: str) -> None: ...
+    def forget(self, task: str) -> None:
+        self.forgotten.append(task)
 
     def count(self, name: str, amount: float, **labels: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + amount

@@ -20,7 +20,7 @@ from streams.worker import Worker
 from tests.sim.background import AtOnce
 from tests.sim.cluster import Crash
 from tests.sim.disk import MemoryBlobs
-from tests.sim.world import World
+from tests.sim.world import TURN_S, World
 from tests.streams import kit
 from tests.streams.pipelines import trips
 
@@ -175,6 +175,19 @@ class TestInTheBackground:
             later.finish()
             made.turn(worker)
         assert made.outputs() == undisturbed(made)
+
+    def test_how_old_the_state_of_a_restart_is_and_how_full_the_span_are_told_while_it_waits_too(self) -> None:
+        made, later = world(), Later()
+        made.background = later
+        worker, gauges = made.worker(), made.telemetry.gauges
+        turns(made, worker, 40)
+        assert gauges["replay_span_ratio", ""] >= 1
+        waited_s = gauges["checkpoint_age_seconds", ""]
+        turns(made, worker, 10)
+        assert gauges["checkpoint_age_seconds", ""] == pytest.approx(waited_s + 10 * TURN_S)
+        later.finish()
+        turns(made, worker, 1)
+        assert gauges["replay_span_ratio", ""] < 1
 
     def test_seconds_of_work_fill_the_span_too(self) -> None:
         made = world(checkpoint_every=10**9, replay_max=timedelta(seconds=1))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from streams.errors import Declined
+from tests.sim.background import Background
 from tests.sim.world import World
 from tests.streams import kit
 from tests.streams.pipelines import trips
@@ -66,3 +67,29 @@ def test_how_far_the_logs_beginning_is_from_the_replays_start_is_told() -> None:
     made.now_s += 20
     made.turn(worker)
     assert made.telemetry.gauges["replay_margin_records", "starts"] == worker.runs[0].checkpoints.positions[2] > 0
+
+
+def test_an_input_that_is_not_read_on_as_the_task_waits_is_not_blocked_by_a_transaction() -> None:
+    made = World(replace(trips.pipeline, batch_max=2, checkpoint_every=4))
+    made.background = Background()  # nothing is ever done
+    worker = made.worker()
+    for trip in range(60):
+        made.cluster.put("starts", 0, kit.start(trip, 0, f"trip {trip}"))
+        made.turn(worker)
+        made.now_s += 10
+    run = worker.runs[0]
+    assert run.checkpoints.full
+    assert run.paused
+    at = [run.topics[index] for index in run.paused]
+    assert {made.telemetry.gauges["input_blocked_seconds", topic] for topic in at} == {0}
+
+
+def test_a_task_that_goes_to_another_worker_is_told_of_no_more() -> None:
+    made = World(replace(trips.pipeline, partitions=2))
+    first = made.worker("a")
+    made.turn(first)
+    second = made.worker("b")
+    for worker in (first, second, first, second):
+        made.turn(worker)
+    assert made.telemetry.forgotten == ["0", "1"]
+    assert [sorted(worker.runs) for worker in (first, second)] == [[0], [1]]

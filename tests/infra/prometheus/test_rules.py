@@ -9,7 +9,6 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import Counter, Histogram
@@ -18,16 +17,10 @@ from typer.testing import CliRunner
 from infra.cli import app
 from infra.prometheus.files import NAMES
 from infra.telemetry import METRICS
+from tests.infra.prometheus.packaged import ALERTS, DASHBOARD, EXPRESSIONS, NAMED, RECORDED, RULES, UNIT_TESTS
 from tests.infra.prometheus.scraping import needed
 
 ROOT = Path(__file__).parents[3]
-FILES = ROOT / "infra" / "prometheus"
-ALERTS = (FILES / "rules" / "alerts.yml").read_text()
-RULES = ALERTS + (FILES / "rules" / "recording.yml").read_text()
-DASHBOARD = json.loads((FILES / "grafana" / "riverrun.json").read_text())
-UNIT_TESTS = sorted((FILES / "rules" / "tests").glob("*.yml"))
-NAMED = re.findall(r"^ +- alert: (\w+)$", ALERTS, re.MULTILINE)
-RECORDED = re.findall(r"^ +- record: (\S+)$", RULES, re.MULTILINE)
 
 
 def promtool(*arguments: str | Path) -> str:
@@ -35,15 +28,6 @@ def promtool(*arguments: str | Path) -> str:
     done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-def asked(panel: dict[str, Any]) -> list[str]:
-    """The expressions of a panel of the dashboard, with its variables filled in."""
-    filled = [target["expr"].replace("$__rate_interval", "1m") for target in panel.get("targets", [])]
-    return [expression.replace("$pipeline", ".*").replace("$score", "auc") for expression in filled]
-
-
-EXPRESSIONS = [expression for panel in DASHBOARD["panels"] for expression in asked(panel)]
 
 
 def exposed() -> set[str]:
@@ -80,6 +64,13 @@ def test_each_alert_has_a_unit_test_in_which_it_is_raised_and_one_in_which_it_is
     tests = re.findall(r"alertname: (\w+)\n( +exp_alerts:)?", text)
     assert {name for name, raised in tests if raised} == set(NAMED)
     assert {name for name, raised in tests if not raised} == set(NAMED)
+
+
+def test_each_alert_has_a_section_in_the_runbook_which_it_links_to_and_no_other_has() -> None:
+    titles = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    assert titles == NAMED, "in the order of the rules"
+    links = re.findall(r"^ +runbook_url: (\S+)$", ALERTS, re.MULTILINE)
+    assert links == [f"docs/runbook.md#{name.lower()}" for name in NAMED]
 
 
 def test_rules_and_dashboard_ask_for_what_our_processes_expose_or_a_rule_records() -> None:
