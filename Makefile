@@ -46,7 +46,7 @@ fmt: setup  ## format and mend what can be mended
 
 lock: setup  ## resolve the newest allowed versions into requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --upgrade --group dev pyproject.toml -o requirements.lock
+	  --no-header --upgrade --group dev --extra otel pyproject.toml -o requirements.lock
 
 clean:  ## forget everything that was made here
 	rm -rf .venv build dist .riverrun .mypy_cache .ruff_cache .pytest_cache

@@ -60,8 +60,9 @@ NAMED: dict[str, type[PipelineError]] = {
     "UnsupportedCodecError": Declined,
 }
 
+_CREDENTIALS = "check RIVERRUN_SECURITY_PROTOCOL, RIVERRUN_SASL_… and RIVERRUN_SSL_…"
 _REMEDY_BY_CODE = [
-    (AUTHENTICATION, "check RIVERRUN_SECURITY_PROTOCOL, RIVERRUN_SASL_… and RIVERRUN_SSL_…"),
+    (AUTHENTICATION, _CREDENTIALS),
     (AUTHORIZATION, "ask the cluster's administrator for this right, or check RIVERRUN_SASL_USERNAME"),
     (UNKNOWN_TOPIC, "`riverrun topics apply FILE` creates a pipeline's topics; if one was deleted, restore it"),
     (OFFSET_GONE, "the topic's retention passed this offset: restore the data, or start the pipeline under a new name"),
@@ -112,6 +113,26 @@ def translated(where: str) -> Iterator[None]:
         raise translate(error, where) from error
 
 
+class Refusal:
+    """An ``error_cb`` for clients of confluent-kafka: whether the cluster has refused our credentials.
+
+    Of that a client says nothing but here: it goes on trying, and its calls end when their time is up.
+    """
+
+    def __init__(self) -> None:
+        self._seen: PipelineError | None = None
+
+    def __call__(self, error: Any) -> None:
+        """The client tells of an error."""
+        if error.code() in AUTHENTICATION:
+            self._seen = translate(error, "Kafka")
+
+    def raise_it(self) -> None:
+        """Raise Declined if it has."""
+        if self._seen is not None:
+            raise self._seen
+
+
 def _of_librdkafka(error: Any, where: str) -> PipelineError:
     code: int = error.code()
     if error.fatal() or code in FENCED:
@@ -132,6 +153,8 @@ def _of_kafka_python(error: BaseException, where: str) -> PipelineError:
     if isinstance(code, int) and not isinstance(error, OSError):
         return _make(of_code(code), code, text, where)
     kind = BrokerUnreachable if getattr(error, "retriable", False) else NAMED.get(name, OutcomeUnknown)
+    if "Unable to bootstrap" in text:  # it does not tell a broker that is away from one that refuses a password
+        return kind(text, where=where, remedy=f"{_REMEDY_BY_TYPE[BrokerUnreachable]}; {_CREDENTIALS}")
     return _make(kind, None, text, where)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from connectors.kafka_errors import translate, translated
+from connectors.kafka_errors import Refusal, translate, translated
 from connectors.kafka_positions import Positions, raise_fatal
 from connectors.kafka_reader import RECONNECT, REQUEST_TIMEOUT_S, LogEnds, PartitionReader, quiet, retry
 from streams.errors import BrokerUnreachable, Declined, OutcomeUnknown, PipelineError
@@ -24,6 +24,9 @@ from streams.ports import Assignment, Fetched, Record
 TRANSACTION_TIMEOUT_MS = 10_000
 """After which the broker aborts a dead worker's transaction. Short, as no model runs inside of one; and as long as its
 session, so that whoever gets its tasks then need not wait for the transaction as well."""
+
+INIT_S = 3.0
+"""How often to look whether it is the credentials, while a producer begins."""
 
 OPEN_TRANSACTION_DEADLINE_S = 20.0
 """How long to wait for an open transaction: a dead worker's ends within 12 s. Who waits longer begins again."""
@@ -94,6 +97,7 @@ class KafkaLog:
             "error_cb": self._on_error,
         }
         self._failure: PipelineError | None = None  # seen in the background; the next poll raises it
+        self._refusal = Refusal()
         self._listener: Assignment | None = None
         self._starts: dict[tuple[str, int], int] | None = None  # while assigning: where to start, by seek
         self._positions = Positions()
@@ -112,9 +116,17 @@ class KafkaLog:
     def subscribe(self, topics: list[str], listener: Assignment) -> None:
         """Fence an earlier worker of our transactional id, then join the group."""
         self._listener, self._topics = listener, topics
-        retry("init_transactions", self._producer.init_transactions, REQUEST_TIMEOUT_S)
+        retry("init_transactions", self._init_transactions)
         with translated(f"subscription to {', '.join(topics)}"):
             self._consumer.subscribe(topics, self._on_assign, self._on_revoke, self._on_lost)
+
+    def _init_transactions(self) -> None:
+        """Raises Declined where the cluster refuses our credentials: of that the client itself says nothing here."""
+        try:
+            self._producer.init_transactions(INIT_S)
+        finally:
+            self._producer.poll(0)
+            self._refusal.raise_it()
 
     def poll(self, timeout_s: float, records_max: int) -> list[Fetched]:
         """Wait up to ``timeout_s`` for the first record, then take what is there, ``records_max`` at most."""
@@ -308,9 +320,10 @@ class KafkaLog:
         if not ours.retriable and self._failure is None:
             self._failure = ours
 
-    def _on_producer_error(self, _: KafkaError) -> None:
-        """A connection broke: what was under way on it is sent again."""
+    def _on_producer_error(self, error: KafkaError) -> None:
+        """A connection broke: what was under way on it is sent again. Or none could be made."""
         self._shaken = True
+        self._refusal(error)
 
     def _flush(self) -> None:
         left = self._producer.flush(REQUEST_TIMEOUT_S)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,7 +85,7 @@ def build(root: Path) -> bool:
     return True
 
 
-def query(root: Path, sql: str, *, rows_max: int | None = None) -> pa.Table:
+def query(root: Path, sql: str, *, parameters: Sequence[Any] = (), rows_max: int | None = None) -> pa.Table:
     """Run one SELECT of a person over the warehouse: nothing but the files under ``root`` can be read, none written.
 
     Parameters
@@ -93,6 +94,8 @@ def query(root: Path, sql: str, *, rows_max: int | None = None) -> pa.Table:
         The ``parquet`` folder of a pipeline.
     sql
         One statement: SELECT, FROM, WITH, VALUES, DESCRIBE, SUMMARIZE or SHOW. Times are in UTC.
+    parameters
+        Values for each "?" in it.
     rows_max
         Stop after so many rows; None: all of them.
 
@@ -104,7 +107,7 @@ def query(root: Path, sql: str, *, rows_max: int | None = None) -> pa.Table:
     with _open(root) as connection:
         try:
             _check(connection, sql)
-            relation = connection.sql(sql)
+            relation = connection.sql(sql, params=list(parameters))
             return (relation if rows_max is None else relation.limit(rows_max)).to_arrow_table()
         except duckdb.Error as error:
             names = ", ".join(view.name for view in _definitions(root))

@@ -18,7 +18,8 @@ class Recovering:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._progress = Progress(*_BAR, console=console or Console(stderr=True), transient=True)
+        console = console or Console(stderr=True)
+        self._progress = Progress(*_BAR, console=console, transient=True, disable=not console.is_terminal)
         self._bars: dict[int, TaskID] = {}
 
     def show(self, task: int, done: int, total: int) -> None:

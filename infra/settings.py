@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     ``home`` holds all local data. ``bootstrap_servers`` names a Kafka cluster ("host:port,host:port"); None means the
     embedded broker of ``home``. The rest is how that cluster wants to be spoken to, for both clients alike, and the key
     that checkpoints are signed with. ``checkpoints`` is where they go: a folder, or a URI (``s3://…``). Whoever knows
-    ``monitor_token`` may use the monitor.
+    ``monitor_token`` may use the monitor. ``log_format`` is that of what roles log.
 
     Examples
     --------
@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     signing_key: SecretStr | None = None
     checkpoints: str | None = None
     monitor_token: SecretStr | None = None
+    log_format: Literal["text", "json"] = "text"
 
     @classmethod
     def load(cls) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.process_collector import ProcessCollector
-from rich.console import Console
 
 from infra.prometheus.targets import Target, discoverable
+from infra.tracing import Spans, no_spans
 from streams.errors import Declined
 
+_log = logging.getLogger("riverrun.process")
 _SHORT_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _DELAY_S = (1, 10, 60, 600, 3_600, 21_600, 86_400, 604_800)
 
@@ -86,7 +88,7 @@ METRICS = {
 
 
 class PrometheusTelemetry:
-    """Counts into a registry of its own, served on loopback by ``serve``.
+    """Counts into a registry of its own, served on loopback by ``serve``. ``span`` makes spans for a trace.
 
     Examples
     --------
@@ -97,7 +99,8 @@ class PrometheusTelemetry:
     2.0
     """
 
-    def __init__(self, pipeline: str) -> None:
+    def __init__(self, pipeline: str, span: Spans = no_spans) -> None:
+        self.span = span
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._pipeline = pipeline
@@ -147,7 +150,7 @@ class PrometheusTelemetry:
             yield
             return
         port = self.serve(port)
-        Console(stderr=True).print(f"{role} {id}: metrics at http://127.0.0.1:{port}/metrics", style="dim")
+        _log.info("%s %s: metrics at http://127.0.0.1:%d/metrics", role, id, port, extra={"port": port})
         with discoverable(home, Target(self._pipeline, role, id), port):
             yield
 

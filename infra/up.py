@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from os import SEEK_END
 from pathlib import Path
 
 from rich.console import Console
@@ -29,6 +30,7 @@ from streams.errors import BrokerUnreachable, Declined, PipelineError
 from streams.pipeline import Pipeline, load_pipeline
 
 STOP_GRACE_S = 30.0
+LAST_WORDS_LINES, LAST_WORDS_BYTES = 5, 4_000
 _BAR = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 _console = Console(stderr=True)
 
@@ -198,7 +200,7 @@ class Up:
             raise PipelineError(
                 f"{name} ended {times} times in a row, last with {how}",
                 where=str(log),
-                remedy="read the end of its log",
+                remedy=f"its last words may say it:\n{_last_words(log)}",
             )
         self.telemetry.count("process_restarts", 1, role=name.partition("-")[0])
         when = f"in {due_s - now_s:.0f} s" if due_s > now_s else "now"
@@ -249,3 +251,12 @@ class Up:
             process.stop(each, STOP_GRACE_S)
         for child in children:
             child.done = True
+
+
+def _last_words(log: Path) -> str:
+    """The end of a log."""
+    if not log.exists():
+        return "(there is no log)"
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, SEEK_END) - LAST_WORDS_BYTES))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-LAST_WORDS_LINES:])

@@ -205,11 +205,13 @@ class Checkpointer:
             for name in gone:
                 self.store.blobs.delete(name)
         except StoreUnavailable as error:
-            _log.warning("task %d: old checkpoints stay for now: %s", self.partition, error)
+            fields = {"task": self.partition}
+            _log.warning("task %d: old checkpoints stay for now: %s", self.partition, error, extra=fields)
 
     def _freeze(self, task: Task) -> bytes:
         started_s = self.store.clock()
-        frozen = checkpoint.freeze(task.state())
+        with self.store.telemetry.span("freeze", task=self.partition):
+            frozen = checkpoint.freeze(task.state())
         tell, label = self.store.telemetry, str(self.partition)
         tell.observe("checkpoint_pickle_seconds", self.store.clock() - started_s, task=label)
         tell.gauge("checkpoint_bytes", len(frozen), task=label)
@@ -222,17 +224,20 @@ class Checkpointer:
                 len(frozen),
                 self.pipeline.state_bytes_max,
                 ", ".join(f"{name} {size}" for name, size in sizes(task.state())[:3]),
+                extra={"task": self.partition, "bytes": len(frozen)},
             )
         return frozen
 
     def _write(self, sealed: bytes, sequence: int) -> Written:
-        return Written(checkpoint.write(self.store.blobs, sealed, self.partition, sequence), len(sealed))
+        with self.store.telemetry.span("store", task=self.partition, bytes=len(sealed)):
+            return Written(checkpoint.write(self.store.blobs, sealed, self.partition, sequence), len(sealed))
 
     def _failed(self, error: StoreUnavailable) -> None:
         self.failures += 1
         self.retry_at_s = self.store.clock() + min(2.0 ** (self.failures - 1), RETRY_S_MAX)
         self.store.telemetry.count("checkpoint_failures", 1, task=str(self.partition))
-        _log.warning("task %d goes on without a checkpoint until its replay span is full: %s", self.partition, error)
+        said = "task %d goes on without a checkpoint until its replay span is full: %s"
+        _log.warning(said, self.partition, error, extra={"task": self.partition})
 
 
 def sizes(state: dict[str, Any]) -> list[tuple[str, int]]:

@@ -6,8 +6,11 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from streams.batch import Batch
 from streams.ports import Log, Telemetry
+from streams.records import DecisionRecord
 from streams.task import Step
 from streams.task_run import TaskRun
 
@@ -15,7 +18,12 @@ WATCH_EVERY_S = 10.0
 BLOCKED_WARN_S = 60.0
 """An open transaction that holds an input back for so long is told of: clients end theirs after 60 s by default."""
 
+_DECISION_FIELDS = (
+    *("task", "topic", "partition", "offset"),
+    *("decision", "action", "model", "version", "by", "obeyed", "reason"),
+)
 _log = logging.getLogger("riverrun.inputs")
+_decisions_log = logging.getLogger("riverrun.decisions")
 
 
 def batches(tell: Telemetry, log: Log, wall: Callable[[], float], steps: list[tuple[TaskRun, Batch, Step]]) -> None:
@@ -32,6 +40,8 @@ def batches(tell: Telemetry, log: Log, wall: Callable[[], float], steps: list[tu
             tell.count("drifts", count, watched=watched, task=task)
         for outcome, count in step.decisions.items():
             tell.count("decisions", count, outcome=outcome, task=task)
+        if step.decisions:
+            _log_decisions(step)
         for delay_ms in step.label_delays_ms:
             tell.observe("label_delay_seconds", delay_ms / 1000)
         tell.count("predictions", sum(output.name == "predictions" for output in step.outputs), task=task)
@@ -59,6 +69,16 @@ def _scores(tell: Telemetry, step: Step, task: str) -> None:
                 tell.gauge("model_score", value, model=each.model, score=score, task=task)
             if (value := getattr(each.sliding, score)) is not None:
                 tell.gauge("model_sliding_score", value, model=each.model, score=score, task=task)
+
+
+def _log_decisions(step: Step) -> None:
+    for output in step.outputs:
+        if output.name == "decisions":
+            made = msgspec.json.decode(output.value, type=DecisionRecord)
+            fields = {name: getattr(made, name) for name in _DECISION_FIELDS}
+            what = "obeys" if made.obeyed else "refuses"
+            why = made.why if made.obeyed else made.reason
+            _decisions_log.info("task %d %s %s %s: %s", made.task, what, made.action, made.decision, why, extra=fields)
 
 
 def _lag(tell: Telemetry, log: Log, run: TaskRun) -> bool:
@@ -130,4 +150,5 @@ class Watch:
                 "%s[%d] cannot be read past offset %s: a producer has left a transaction open for %.0f s. "
                 "It ends by its timeout; `riverrun topics unblock FILE` ends one that Kafka forgot",
                 *(topic, partition, end, seconds),
+                extra={"task": partition, "topic": topic, "partition": partition, "offset": end},
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -134,7 +135,7 @@ class Attempts(Protocol):
 
 
 class Telemetry(Protocol):
-    """Counts for operators. Called once a batch, never per record; nothing in the core depends on it."""
+    """Counts and spans for operators. Called once a batch, never per record; nothing in the core depends on it."""
 
     def observe(self, name: str, value: float, **labels: str) -> None: ...
 
@@ -144,3 +145,7 @@ class Telemetry(Protocol):
 
     def forget(self, task: str) -> None:
         """The gauges of a task are no longer ours to tell: another worker has it."""
+
+    def span(self, name: str, /, **fields: str | int) -> AbstractContextManager[object]:
+        """What happens inside took this long, for a trace."""
+        ...

@@ -86,7 +86,8 @@ def recover(
         except (CheckpointCorrupt, JournalMismatch):
             if log.committed(topics, partition) == committed:
                 raise
-            _log.warning("task %d had another owner while it was being recovered: once more", partition)
+            fields = {"task": partition}
+            _log.warning("task %d had another owner while it was being recovered: once more", partition, extra=fields)
 
 
 def _recover(
@@ -153,7 +154,8 @@ def _tail(pipeline: Pipeline, partition: int, log: Log, store: BlobStore, key: b
             try:
                 state = load()
             except (CheckpointCorrupt, StoreUnavailable) as error:
-                _log.warning("task %d falls back to the checkpoint before: %s", partition, error)
+                fields = {"task": partition, "checkpoint": name}
+                _log.warning("task %d falls back to the checkpoint before: %s", partition, error, extra=fields)
                 failed[name] = error
                 continue
             return _Tail(records[place:], state, _names(records, place, failed))

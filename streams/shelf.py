@@ -63,7 +63,8 @@ class Shelf:
             except StoreUnavailable as error:
                 self.retry_at_s = self.store.clock() + RETRY_S
                 self.store.telemetry.count("checkpoint_failures", 1, task=str(self.task))
-                _log.warning("task %d goes on without a checkpoint until its versions are stored: %s", self.task, error)
+                said = "task %d goes on without a checkpoint until its versions are stored: %s"
+                _log.warning(said, self.task, error, extra={"task": self.task})
             else:
                 versions.unsaved.pop(name, None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from streams import checkpoint
 from streams.batch import Batch
@@ -28,7 +29,7 @@ def step_without(rebuild: Callable[[], Task], batch: Batch, failed: ModelFailed)
     skipped = dict(batch.skipped)
     while len(skipped) < SKIPS_MAX:
         assert failed.record is not None, "Task.step says which record it was"
-        _log.warning("task %d skips a record: %s", task.partition, failed)
+        _log.warning("task %d skips a record: %s", task.partition, failed, extra=_fields(task, failed.record))
         skipped[failed.record] = RecordRejected(failed.what, reason=failed.reason)
         batch = replace(batch, skipped=skipped)
         try:
@@ -38,3 +39,10 @@ def step_without(rebuild: Callable[[], Task], batch: Batch, failed: ModelFailed)
             task = task.successor(checkpoint.thaw(frozen))
     failed.remedy = f"models failed on {SKIPS_MAX} records of one batch: mend the feature function, or the models"
     raise failed
+
+
+def _fields(task: Task, record: tuple[int, int]) -> dict[str, Any]:
+    """Which record of which task, for a log."""
+    index, offset = record
+    topic, partition = task.pipeline.topics_read[index], task.partition
+    return {"task": partition, "topic": topic, "partition": partition, "offset": offset}

@@ -133,6 +133,11 @@ class Task:
         return self._now_ms
 
     @property
+    def model_versions(self) -> dict[str, str]:
+        """The version that each model predicts as now."""
+        return {model.name: model.version for model in self._panel.models}
+
+    @property
     def epoch(self) -> int:
         """Which life of the task this is: what its reports are numbered by, besides their sequence."""
         return self._report.epoch

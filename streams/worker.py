@@ -123,18 +123,27 @@ class Worker:
         now_s = self._clock()
         self._save([run for run in self.runs.values() if run.last is None and now_s >= run.checkpoints.retry_at_s])
         cut = [(run, batch) for run in self.runs.values() if (batch := self._cut(run, now_s)) is not None]  # 2 cut
-        work = [self._step(run, batch) for run, batch in cut]  # 3 step
-        if work:
-            stepped_s = self._clock()
-            self._commit(work)  # 4 to 7
-            self._telemetry.observe("batch_seconds", stepped_s - now_s)
-            self._telemetry.observe("transaction_seconds", self._clock() - stepped_s)
-            observe.batches(self._telemetry, self._log, self._wall, [(w.run, w.batch, w.step) for w in work])
+        if cut:
+            with self._telemetry.span("batch"):
+                self._transact(cut, now_s)  # 3 to 7
         squeezed = self._watch.look(list(self.runs.values()), now_s)
         for run in self.runs.values():  # 8 checkpoint
             if run.last is not None:
                 run.checkpoints.begin(run.task, run.last.sequence, run.positions, early=run in squeezed)
         observe.checkpoints(self._telemetry, self.runs.values())
+
+    def _transact(self, cut: list[tuple[TaskRun, Batch]], began_s: float) -> None:
+        work = []
+        for run, batch in cut:
+            fields = {"task": run.task.partition, "sequence": run.next_sequence, "records": len(batch.records)}
+            with self._telemetry.span("step", **fields):
+                work.append(self._step(run, batch))
+        stepped_s = self._clock()
+        with self._telemetry.span("commit"):
+            self._commit(work)
+        self._telemetry.observe("batch_seconds", stepped_s - began_s)
+        self._telemetry.observe("transaction_seconds", self._clock() - stepped_s)
+        observe.batches(self._telemetry, self._log, self._wall, [(w.run, w.batch, w.step) for w in work])
 
     def _poll_timeout_s(self) -> float:
         waiting = any(run.buffers.waiting(i) for run in self.runs.values() for i in range(len(self._topics)))
@@ -233,7 +242,8 @@ class Worker:
                     where=", ".join(self._topics),
                     remedy="keys have moved between tasks: make topics of the declared partition count again",
                 )
-            recovered = self._recover(partition)
+            with self._telemetry.span("recover", task=partition):
+                recovered = self._recover(partition)
             self.runs[partition] = self._start(recovered, ids)
             for topic, offset in recovered.next_offsets.items():
                 self._log.seek(topic, partition, offset)
@@ -255,8 +265,19 @@ class Worker:
         tell.gauge("recovering", 0.0, task=task)
         tell.observe("recovery_seconds", seconds, task=task)
         tell.count("replayed_records", recovered.replayed, task=task)
-        _log.info("task %d is back after %.2f s: %d records replayed", partition, seconds, recovered.replayed)
+        self._log_back(recovered, seconds)
         return recovered
+
+    def _log_back(self, recovered: Recovered, seconds: float) -> None:
+        task, replayed = recovered.task, recovered.replayed
+        fields = {
+            "task": task.partition,
+            "seconds": round(seconds, 3),
+            "replayed": replayed,
+            "offsets": recovered.next_offsets,
+            "versions": task.model_versions,
+        }
+        _log.info("task %d is back after %.2f s: %d records replayed", task.partition, seconds, replayed, extra=fields)
 
     def _start(self, recovered: Recovered, topic_ids: dict[str, str]) -> TaskRun:
         partition, safe, last = recovered.task.partition, recovered.safe, recovered.last

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from connectors.kafka_errors import translated
+from connectors.kafka_errors import Refusal, translated
 from connectors.kafka_positions import Positions
 from connectors.kafka_reader import RECONNECT, quiet
 from connectors.sinks.files import fix_topic
@@ -91,10 +91,16 @@ def run_sink(
 
 
 def _describe(config: Mapping[str, Any], topics: list[str]) -> dict[str, Any]:
-    admin = AdminClient(dict(config), logger=quiet)  # the answers fail if it goes out of scope before them
+    refusal = Refusal()
+    admin = AdminClient({**config, "error_cb": refusal}, logger=quiet)  # answers fail if it goes out of scope before
     with translated("sink: describe topics"):
-        answers = admin.describe_topics(TopicCollection(topics))
-        return {topic: answer.result(_ASK_S) for topic, answer in answers.items()}
+        answers = admin.describe_topics(TopicCollection(topics), request_timeout=_ASK_S)
+        try:
+            return {topic: answer.result() for topic, answer in answers.items()}
+        except KafkaException:
+            admin.poll(0)  # calls back
+            refusal.raise_it()
+            raise
 
 
 class _Loop:
@@ -163,6 +169,11 @@ class _Loop:
     def flush(self, parts: Iterable[Part]) -> None:
         """Write what the parts hold, then commit, then renew the warehouse. Raises OSError if it cannot be written."""
         began = time.monotonic()
+        with self._telemetry.span("flush"):
+            self._flush(parts)
+        self._telemetry.observe("sink_flush_seconds", time.monotonic() - began)
+
+    def _flush(self, parts: Iterable[Part]) -> None:
         for part in parts:
             flushed = self._sink.flush(part)
             self._telemetry.count("sink_rows", flushed.rows, table=part.table)
@@ -170,7 +181,6 @@ class _Loop:
             self._telemetry.count("sink_broken_files", flushed.broken_files, table=part.table)
         self._commit()
         build(self._sink.root)
-        self._telemetry.observe("sink_flush_seconds", time.monotonic() - began)
 
     def close(self) -> None:
         self._consumer.close()

@@ -33,6 +33,7 @@ COMMANDS = {
     "broker": ("Kafka", "Start, stop or show a real Kafka on this machine, for when you have none."),
     "publish": ("Kafka", "Write lines of JSON onto a topic."),
     "tail": ("Kafka", "Show a topic's records as they come."),
+    "trace": ("Results", "Follow one event from its input to its prediction to its label."),
     "sql": ("Results", "Query predictions, outcomes, metrics and the rest with DuckDB."),
 }
 
@@ -115,6 +116,10 @@ def main() -> None:
 
         if not isinstance(error, PipelineError) or os.environ.get("RIVERRUN_DEBUG") == "1":
             raise
+        from infra.logs import log_end
+
+        if log_end(error):
+            sys.exit(2)
         typer.secho(f"error: {error.what}" + (f" ({error.where})" if error.where else ""), fg="red", err=True)
         if error.remedy:
             typer.echo(f"remedy: {error.remedy}", err=True)

@@ -38,7 +38,7 @@ def sql(
     from connectors.warehouse import query as run
     from infra.settings import Settings
 
-    root = _root(Settings.load().home, pipeline)
+    root = root_of(Settings.load().home, pipeline)
     if query is None:
         _list_views(root)
         return
@@ -50,7 +50,7 @@ def sql(
         _write(table, format, out)
 
 
-def _root(home: Path, pipeline: str | None) -> Path:
+def root_of(home: Path, pipeline: str | None) -> Path:
     """The folder of a pipeline's Parquet files; of the only pipeline if none is named."""
     from streams.errors import Declined
 
@@ -104,10 +104,12 @@ def cell(value: Any) -> Any:
 
     from rich.text import Text
 
+    from infra.text import one_line
+
     if isinstance(value, datetime):
         value = value.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
     shown = "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown))
+    return Text(one_line(shown))
 
 
 def _write(table: pa.Table, format: Format, out: Path | None) -> None:

@@ -11,7 +11,6 @@ from importlib.metadata import version
 
 import msgspec
 from aiohttp import web
-from rich.console import Console
 
 from infra import decisions
 from infra.monitor import asking, views
@@ -242,7 +241,7 @@ async def serve(plane: ControlPlane, settings: Settings, address: Address) -> As
             raise Declined(f"the monitor cannot be served: {error.strerror}", where=where, remedy="--port 0") from error
         port = int(runner.addresses[0][1])
         shown = f"[{address.host}]" if ":" in address.host else address.host
-        Console(stderr=True).print(f"monitor: http://{shown}:{port}/", style="dim")
+        _log.info("monitor: http://%s:%d/", shown, port, extra={"port": port})
         yield port
     finally:
         await runner.cleanup()

@@ -13,6 +13,7 @@ from infra.monitor import recoveries
 from infra.monitor.answers import Recovery, Reject, Rejects, TaskHead
 from infra.settings import Settings
 from infra.state import checkpoint_store
+from infra.text import one_line
 from streams.checkpoint import BlobName
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
@@ -100,4 +101,4 @@ def shown(data: bytes | None) -> str | None:
     if data is None:
         return None
     text = data[: 4 * TEXT_MAX + 4].decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return one_line(text)

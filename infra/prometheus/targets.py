@@ -8,6 +8,7 @@ process that is gone without an orderly stop is one that is down.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
-from rich.console import Console
 
-_console = Console(stderr=True)
+_log = logging.getLogger("riverrun.process")
 
 
 def folder(home: Path) -> Path:
@@ -73,7 +73,7 @@ def discoverable(home: Path, target: Target, port: int) -> Iterator[None]:
     try:
         _write(path, said)
     except OSError as error:  # a full disk, say: no reason not to work
-        _console.print(f"Prometheus cannot find {target.instance}: {error}", style="yellow", markup=False)
+        _log.warning("Prometheus cannot find %s: %s", target.instance, error)
     yield
     if path.exists() and path.read_bytes() == said:  # else a successor of ours has written it
         path.unlink(missing_ok=True)

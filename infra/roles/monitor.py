@@ -49,7 +49,7 @@ def run_monitor(files: Sequence[Path], settings: Settings, place: Place) -> None
     place.address.refuse_open(settings)
     pipelines = _loaded(files)
     name = app_name(pipelines)
-    log_to_stderr()
+    log_to_stderr(settings.log_format, pipeline=name, role="monitor", id=place.instance)
     for noisy in _QUIET if os.environ.get("RIVERRUN_DEBUG") != "1" else ():
         logging.getLogger(noisy).setLevel(logging.ERROR)
     telemetry = PrometheusTelemetry(",".join(pipeline.name for pipeline in pipelines))

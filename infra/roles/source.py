@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from connectors.sources.replay import Replay
+from infra.logs import log_to_stderr
 from infra.settings import Settings
 from infra.telemetry import PrometheusTelemetry
 from streams.errors import Declined
@@ -32,6 +33,7 @@ def run_source(
     source: Replay, settings: Settings, stop: Callable[[], bool], progress: bool, metrics_port: int | None
 ) -> int:
     """Send what the source has not sent yet; how many records that was."""
+    log_to_stderr(settings.log_format, role="source", id=source.name)
     telemetry = PrometheusTelemetry(source.name)
     with telemetry.announced(settings.home, "source", source.name, metrics_port):
         return source.run(settings.confluent(), stop=stop, progress=progress, telemetry=telemetry)

@@ -19,6 +19,7 @@ from infra.settings import Settings
 from infra.state import checkpoint_store
 from infra.stopping import wait_for
 from infra.telemetry import PrometheusTelemetry
+from infra.tracing import traced
 from streams.check import refuse_mistakes
 from streams.errors import BrokerUnreachable, OutcomeUnknown, PipelineError, StoreUnavailable
 from streams.pipeline import Pipeline, load_pipeline
@@ -43,19 +44,22 @@ def run_worker(
     """
     pipeline = load_pipeline(file)
     refuse_mistakes(pipeline, str(file))
-    telemetry = PrometheusTelemetry(pipeline.name)
-    log_to_stderr()
-    folder, group = settings.data_folder(pipeline.name), pipeline.group
-    key = settings.signing_key_bytes()
+    log_to_stderr(settings.log_format, pipeline=pipeline.name, role="worker", id=worker_id)
     gc.set_threshold(*GC_THRESHOLDS)
-    with (
-        only_one(folder, f"worker {worker_id}"),
-        telemetry.announced(settings.home, "worker", worker_id, metrics_port),
-        ThreadPoolExecutor(1) as background,
-        Recovering() as bars,
-    ):
+    only = only_one(settings.data_folder(pipeline.name), f"worker {worker_id}")
+    with only, traced(pipeline.name, "worker", worker_id) as span:
+        telemetry = PrometheusTelemetry(pipeline.name, span)
+        with telemetry.announced(settings.home, "worker", worker_id, metrics_port):
+            _work(pipeline, settings, worker_id, telemetry, stop)
+
+
+def _work(
+    pipeline: Pipeline, settings: Settings, worker_id: str, telemetry: PrometheusTelemetry, stop: Callable[[], bool]
+) -> None:
+    group, key = pipeline.group, settings.signing_key_bytes()
+    with ThreadPoolExecutor(1) as background, Recovering() as bars:
         store = checkpoint_store(settings, pipeline)
-        attempts = FolderAttempts(folder / "attempts" / worker_id)
+        attempts = FolderAttempts(settings.data_folder(pipeline.name) / "attempts" / worker_id)
         reports = RecoveryReports(settings.confluent(), pipeline.topic("recovery"), worker_id)
 
         def progress(task: int, replayed: int, total: int) -> None:
@@ -85,7 +89,8 @@ def _end_hanging(settings: Settings, pipeline: Pipeline) -> None:
     try:
         for each, committed in end_hanging(settings.kafka_python(), pipeline.topics, pipeline.group):
             what = {True: "committed", False: "aborted", None: "could not tell how to end"}[committed]
-            place = (each.topic, each.partition, each.start_offset)
-            _log.warning("%s a transaction that its coordinator had ended: %s[%d]@%d", what, *place)
+            place = {"topic": each.topic, "partition": each.partition, "offset": each.start_offset}
+            said = "%s a transaction that its coordinator had ended: %s[%d]@%d"
+            _log.warning(said, what, *place.values(), extra=place)
     except PipelineError as error:
         _log.warning("no transaction could be looked at: %s", error)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.request import urlopen
 
 from infra.up import Child
-from tests.chaos.proxy import LOOPBACK
 
 _ANSWER_S = 0.2
 _COUNT = re.compile(r"^riverrun_recovery_seconds_count\{.*\} (\S+)$", re.MULTILINE)
@@ -19,12 +20,13 @@ class Recoveries:
 
     by_process: dict[int, int] = field(default_factory=dict)
 
-    def look(self, worker: Child, port: int) -> None:
-        """Ask a worker, if it answers at once."""
+    def look(self, worker: Child, target: Path) -> None:
+        """Ask a worker, if it answers at once, where the file has it that Prometheus would read."""
         if worker.running is None:
             return
         try:
-            with urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=_ANSWER_S) as answer:
+            ((address,),) = (each["targets"] for each in json.loads(target.read_text()))
+            with urlopen(f"http://{address}/metrics", timeout=_ANSWER_S) as answer:
                 text = answer.read().decode()
         except OSError:  # stopped, starting or gone
             return

@@ -23,13 +23,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from infra import process
 from infra.broker import EmbeddedBroker
 from infra.broker_config import Proxied
+from infra.prometheus.targets import Target, folder
 from infra.restarts import Restarts
 from infra.settings import PREFIX, Settings
 from infra.up import Up
 from tests.chaos.evidence import gather
 from tests.chaos.faults import Faults, plan
 from tests.chaos.history import History
-from tests.chaos.ports import quiet_port, quiet_ports
+from tests.chaos.ports import quiet_port
 from tests.chaos.probe import Availability, Probe, View
 from tests.chaos.proxy import LOOPBACK, Proxies, Proxy, proxies
 from tests.chaos.recoveries import Recoveries
@@ -71,8 +72,8 @@ def run(chaos: Chaos) -> Report:
     """Both runs and the comparison. Whatever happens, every process that was started is stopped."""
     began_s = time.monotonic()
     settings = Settings(home=chaos.home)
-    with proxies() as network, _disturbed_up(chaos, settings, network) as (up, ways, metrics_port), up:
-        storm = _Storm(chaos, up, ways, metrics_port)
+    with proxies() as network, _disturbed_up(chaos, settings, network) as (up, ways), up:
+        storm = _Storm(chaos, up, ways)
         with storm:
             storm.blow()
         up.finish()
@@ -104,24 +105,22 @@ def run(chaos: Chaos) -> Report:
 
 
 @contextmanager
-def _disturbed_up(chaos: Chaos, settings: Settings, network: Proxies) -> Iterator[tuple[Up, list[Proxy], int]]:
-    """The supervisor, its workers and its sink each behind a proxy of its own; the proxies, the sink's last; the first
-    port for metrics."""
+def _disturbed_up(chaos: Chaos, settings: Settings, network: Proxies) -> Iterator[tuple[Up, list[Proxy]]]:
+    """The supervisor, its workers and its sink each behind a proxy of its own; the proxies, the sink's last."""
     ways = [network.add(quiet_port(), quiet_port()) for _ in range(chaos.workers + 1)]
     listeners = {f"CLIENT_{number}": Proxied(way.upstream_port, way.port) for number, way in enumerate(ways, 1)}
     broker = EmbeddedBroker(settings.broker_folder, quiet_port(), proxies=listeners)
-    metrics_port = quiet_ports(chaos.workers + 2)
-    up = Up(DISTURBED, settings, workers=chaos.workers, metrics_port=metrics_port, broker=broker)
+    up = Up(DISTURBED, settings, workers=chaos.workers, metrics_port=0, broker=broker)
     for child, way in zip((*up.workers, up.sink), ways, strict=True):
         child.env[f"{PREFIX}BOOTSTRAP_SERVERS"] = f"{LOOPBACK}:{way.port}"
-    yield up, ways, metrics_port
+    yield up, ways
 
 
 class _Storm:
     """The run that is disturbed: publishing, faults, and watching, until everything published has been processed."""
 
-    def __init__(self, chaos: Chaos, up: Up, ways: list[Proxy], metrics_port: int) -> None:
-        self._chaos, self._up, self._metrics_port = chaos, up, metrics_port
+    def __init__(self, chaos: Chaos, up: Up, ways: list[Proxy]) -> None:
+        self._chaos, self._up = chaos, up
         state = up.broker.running()
         assert state is not None, "up has started it"
         self._servers = state.bootstrap_servers
@@ -204,8 +203,9 @@ class _Storm:
         self.availability.observe(now_s, view)
         if now_s >= self._look_due_s:
             self._look_due_s = now_s + _LOOK_EVERY_S
-            for place, worker in enumerate(self._up.workers, 2):  # after up itself and the sink
-                self._recoveries.look(worker, self._metrics_port + place)
+            for number, worker in enumerate(self._up.workers, 1):
+                target = Target(self._up.pipeline.name, "worker", str(number))
+                self._recoveries.look(worker, folder(self._chaos.home) / "targets" / target.file)
         if view is not None:
             self.last = view
         struck = f"{self.faults.fired.total()} faults, {len(self.faults.going_on)} going on"

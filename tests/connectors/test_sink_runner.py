@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import duckdb
@@ -33,6 +34,9 @@ class Counts:
 
     def count(self, name, amount, **labels):
         self.counts[name] += amount
+
+    def span(self, name, **fields):
+        return nullcontext()
 
     def gauge(self, name, value, **labels):
         self.gauges[name] = value
@@ -106,6 +110,7 @@ def test_committed_records_become_rows_once_and_aborted_ones_never(broker, topic
 RUN = """
 import sys
 from tests.connectors.test_sink_runner import sink
+from contextlib import nullcontext
 from pathlib import Path
 sink(sys.argv[1], sys.argv[2], Path(sys.argv[3]), once=False)
 """

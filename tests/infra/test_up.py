@@ -92,8 +92,9 @@ def test_what_died_too_often_is_given_up(tmp_path: Path, broker: str):
         up.workers.append(ending := ending_child())
         ending.restarts.deaths_s = [time.monotonic()] * RESTARTS_MAX
         up._start(ending)
-        with pytest.raises(PipelineError, match=r"worker-9 ended 11 times in a row, last with code 2"):
+        with pytest.raises(PipelineError, match=r"worker-9 ended 11 times in a row, last with code 2") as raised:
             watched_until(up, lambda: False)
+        assert "No such command" in str(raised.value), "its last words"
 
 
 def test_a_child_has_our_settings_and_variables_of_its_own(tmp_path: Path, broker: str):

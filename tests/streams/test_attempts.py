@@ -197,6 +197,14 @@ class TestAModelThatRaises:
                 again[name].append((key, value, timestamp_ms))
         assert again == made.outputs()
 
+    def test_a_log_says_which_record_was_skipped(self, caplog: pytest.LogCaptureFixture) -> None:
+        made = world(moody())
+        made.run()
+        told = [record.__dict__ for record in caplog.records if record.name == "riverrun.models"]
+        skipped = {(each.topic, each.offset) for record in records(made) for each in record.skipped}
+        assert {(each["topic"], each["offset"]) for each in told} == skipped
+        assert {(each["task"], each["partition"]) for each in told} == {(0, 0)}
+
     def test_a_model_that_fails_on_everything_stops_the_worker(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("streams.skipping.SKIPS_MAX", 5)
         made = world(trips.lean(champion=Learner("moody", Moody()), batch_max=1_000))

@@ -30,9 +30,10 @@ def test_a_transaction_left_open_in_an_input_is_told_of_once(caplog: pytest.LogC
         made.turn(worker)
         made.now_s += 10
     assert made.telemetry.gauges["input_blocked_seconds", "starts"] > 60
-    told = [record.getMessage() for record in caplog.records if "left a transaction open" in record.getMessage()]
-    assert len(told) == 1
-    assert told[0].startswith("starts[0] cannot be read past offset")
+    (told,) = [record for record in caplog.records if "left a transaction open" in record.getMessage()]
+    assert told.getMessage().startswith("starts[0] cannot be read past offset")
+    assert told.__dict__.items() >= {"task": 0, "topic": "starts", "partition": 0}.items()
+    assert f"offset {told.__dict__['offset']}:" in told.getMessage()
     made.cluster.end(hanging, commit=True)
     made.until_done(worker)
     for _ in range(3):

@@ -122,7 +122,7 @@ def test_every_topic_has_the_pipelines_partitions() -> None:
     assert list(topics) == [
         *("ends", "starts", "trips.control", "trips.features", "trips.predictions", "trips.outcomes"),
         *("trips.metrics", "trips.drift", "trips.decisions", "trips.versions", "trips.rejects", "trips.alerts"),
-        "trips.journal",
+        *("trips.journal", "trips.recovery"),
     ]
 
 

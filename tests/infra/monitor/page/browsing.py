@@ -15,6 +15,15 @@ SECTIONS = ("flow", "scores", "quality", "labels", "features", "rejects", "alert
 PATIENCE_MS = 30_000
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 
+KEEP_IN_SIGHT = """id => {
+    clearInterval(window.looking)
+    window.looking = setInterval(() => {
+        const section = document.getElementById(id)
+        const { top, bottom } = section?.getBoundingClientRect() ?? { top: 0, bottom: 0 }
+        if (bottom < 0 || top > innerHeight) section.scrollIntoView()
+    }, 100)
+}"""
+
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -51,8 +60,9 @@ class Seen:
         self.requests.append(request)
 
     def look_at(self, section: str) -> Any:
-        """Bring a section into view, where it comes up to date; its element."""
+        """Bring a section into view, where it comes up to date, and keep it there, whatever grows above it."""
         self.page.locator(f"#{section}").scroll_into_view_if_needed()
+        self.page.evaluate(KEEP_IN_SIGHT, section)
         return self.page.locator(f"#{section}")
 
     def look_at_all(self) -> None:

@@ -1,0 +1,1 @@
+"""Measurements by hand: what they found is in docs/performance.md."""
