@@ -58,7 +58,6 @@ def _work(
 ) -> None:
     group, key = pipeline.group, settings.signing_key_bytes()
     with ThreadPoolExecutor(1) as background, Recovering() as bars:
-        store = checkpoint_store(settings, pipeline)
         attempts = FolderAttempts(settings.data_folder(pipeline.name) / "attempts" / worker_id)
         reports = RecoveryReports(settings.confluent(), pipeline.topic("recovery"), worker_id)
 
@@ -70,6 +69,7 @@ def _work(
         while not stop():
             started_s = time.monotonic()
             try:
+                store = checkpoint_store(settings, pipeline)
                 log = KafkaLog(settings.confluent(), group, f"{group}-{worker_id}", worker_id)
                 clocks = time.monotonic, time.time
                 Worker(pipeline, log, store, key, telemetry, *clocks, background, attempts, progress).run(stop)

@@ -85,6 +85,7 @@ def _run(arguments: list[str], env: dict[str, str], log: Path) -> None:
     os.dup2(out, 2)
     os.setpgid(0, 0)
     warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", "(read|open)_text is deprecated", DeprecationWarning)  # as in pyproject.toml
     os.environ.update(env)
     sys.argv = ["riverrun", *arguments]
     dying_worker.main()

@@ -30,6 +30,20 @@ def test_a_full_disk_at_the_checkpoint_store_is_told_and_waited_for(real: Callab
     made.check()
 
 
+def test_a_store_that_is_away_when_a_worker_starts_is_waited_for(real: Callable[..., Real]) -> None:
+    made = real()
+    made.publish(100)
+    made.close()
+    store = made.home / made.name / "checkpoints"
+    store.parent.mkdir(parents=True)
+    store.write_text("a folder cannot be made here")
+    made.worker()
+    made.until(lambda: "rebuilds its tasks in" in made.log().read_text())
+    store.unlink()
+    made.until_done()
+    made.check()
+
+
 @pytest.mark.parametrize("harm", ["cut", "flipped", "missing"])
 def test_a_harmed_checkpoint_is_refused_and_the_one_before_is_used(real: Callable[..., Real], harm: str) -> None:
     made = real()
