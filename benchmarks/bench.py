@@ -1,4 +1,4 @@
-"""``make bench``: how fast, beside the bare River loop and others. Prints a table, and writes build/bench.json.
+"""``python -m benchmarks.bench``: how fast, beside the bare River loop and others. Prints a table, and writes build/bench.json.
 
 Every contender runs in a process of its own, on the same broker and stream, one after the other, and all of them again.
 Figures are ratios within one run: machines differ, and the same one differs from hour to hour.
@@ -105,15 +105,13 @@ def table(figures: list[Figure]) -> Table:
     """Medians, with the least and the most, and against the bare loop."""
     made = Table("workload", "contender", "events/s", "least – most", "of bare", "CPU s per million events")
     for workload in dict.fromkeys(each.workload for each in figures):
-        rates = {
-            name: [
-                each.events / each.seconds for each in figures if (each.workload, each.contender) == (workload, name)
-            ]
+        runs = {
+            name: [each for each in figures if (each.workload, each.contender) == (workload, name)]
             for name in CONTENDERS
         }
+        rates = {name: [each.events / each.seconds for each in own] for name, own in runs.items()}
         for name, found in rates.items():
-            own = [each for each in figures if (each.workload, each.contender) == (workload, name)]
-            cpu = statistics.median(each.cpu_s / each.events * 1e6 for each in own)
+            cpu = statistics.median(each.cpu_s / each.events * 1e6 for each in runs[name])
             ratio = statistics.median(found) / statistics.median(rates["bare"])
             made.add_row(
                 *(workload, name, f"{statistics.median(found):,.0f}", f"{min(found):,.0f} – {max(found):,.0f}"),

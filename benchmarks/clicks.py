@@ -1,4 +1,4 @@
-"""Will it be clicked? As little work an event as a pipeline can have: three features, one model, windows, drift."""
+"""Will it be clicked? As little work an event as a pipeline can have: three features, one model, a drift detector."""
 
 from __future__ import annotations
 

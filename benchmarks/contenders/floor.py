@@ -19,6 +19,7 @@ def main() -> None:
     decode_label, encode = msgspec.json.Decoder(Labelled).decode, msgspec.json.Encoder().encode
     features = featurizer(workload.names)
     send, wait = sender()
+    said = (workload.model, "12345678", "champion", True, 0.123456789, None, [])
     with timed(events):
         for batch in batches(2 * events + 2):
             for message in batch:
@@ -27,12 +28,10 @@ def main() -> None:
                     event = decode(message.value())
                     time_ms = int(event.at.timestamp() * 1_000)
                     send(encode(FeaturesRecord(event.id, time_ms, EVENTS, 0, offset, features(event))))
-                    said = (workload.model, "12345678", "champion", True, 0.123456789, None, [])
                     send(encode(PredictionRecord(event.id, time_ms, EVENTS, 0, offset, *said)))
                 else:
                     label = decode_label(message.value())
                     time_ms = int(label.at.timestamp() * 1_000)
-                    said = (workload.model, "12345678", "champion", True, 0.123456789, None, [])
                     end = ("scored", label.label, time_ms, 1_000, EVENTS, offset)
                     send(encode(OutcomeRecord(label.id, time_ms, EVENTS, 0, offset, *said, *end)))
             wait()

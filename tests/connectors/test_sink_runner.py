@@ -110,7 +110,6 @@ def test_committed_records_become_rows_once_and_aborted_ones_never(broker, topic
 RUN = """
 import sys
 from tests.connectors.test_sink_runner import sink
-from contextlib import nullcontext
 from pathlib import Path
 sink(sys.argv[1], sys.argv[2], Path(sys.argv[3]), once=False)
 """
