@@ -1,4 +1,6 @@
-"""``python -m benchmarks.bench``: how fast, beside the bare River loop and others. Prints a table, and writes build/bench.json.
+"""How fast, beside the bare River loop and others: ``python -m benchmarks.bench`` prints a table.
+
+What it is made of goes to build/bench.json.
 
 Every contender runs in a process of its own, on the same broker and stream, one after the other, and all of them again.
 Figures are ratios within one run: machines differ, and the same one differs from hour to hour.
