@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+import msgspec
 from river import base
 
 from models.digest import state_digest
@@ -25,7 +26,7 @@ Label = bool | int | float | str
 Features = dict[str, bool | int | float | str | None]
 
 
-class Prediction(NamedTuple):
+class Prediction(msgspec.Struct, frozen=True, gc=False):
     """What a model says before it sees the label.
 
     ``value`` is the predicted label (None when a multiclass model has seen no class yet), ``probability`` is P(True)
@@ -64,17 +65,18 @@ class Learner:
     Examples
     --------
     >>> from river.linear_model import LogisticRegression
-    >>> Learner("logistic", LogisticRegression()).learns_at(0)
-    True
+    >>> Learner("logistic", LogisticRegression()).until_ms
+    inf
     """
 
     name: str
     model: Any
     learn_until: datetime | None = None
 
-    def learns_at(self, event_time_ms: int) -> bool:
-        """Whether an event of that time (ms since the Unix epoch) is learned from."""
-        return self.learn_until is None or event_time_ms < self.learn_until.timestamp() * 1000
+    @cached_property
+    def until_ms(self) -> float:
+        """Event time, in ms since the Unix epoch, before which an event is learned from."""
+        return math.inf if self.learn_until is None else self.learn_until.timestamp() * 1000
 
     def version(self) -> str:
         """Eight hex digits that change when the declared model does."""
@@ -128,8 +130,10 @@ def _bounded(probability: float) -> float:
 
 
 def _binary(model: Any) -> Callable[[Features], Prediction]:
+    ask = model.predict_proba_one
+
     def predict(x: Features) -> Prediction:
-        said = model.predict_proba_one(x)
+        said = ask(x)
         # A model that has seen nothing says nothing: even odds. One that has seen a single class knows only that one.
         probability = float(said.get(True, 0.0)) if said else 0.5
         if not 0.0 <= probability <= 1.0:
@@ -183,37 +187,32 @@ def predictor(model: Any, kind: Kind) -> Callable[[Features], Prediction]:
     return _anomaly(model) if isinstance(final_step(model), base.AnomalyDetector) else _binary(model)
 
 
+def _learner(model: Any) -> Callable[[Features, Label], None]:
+    """The function that teaches this model the label of features that it has predicted on."""
+    learn: Callable[..., None] = model.learn_one
+    return (lambda x, _label: learn(x)) if isinstance(final_step(model), base.AnomalyDetector) else learn
+
+
 class LiveModel:
     """A declared learner at work: its own copy of the model, its version and its role.
 
-    ``generation`` counts how often it was begun anew: it was reset, or went back to a version.
+    ``generation`` counts how often it was begun anew: it was reset, or went back to a version. ``version`` says which
+    model this is: the declared version, and the generation if there was more than one.
     """
 
     def __init__(self, learner: Learner, role: Role, kind: Kind) -> None:
         self.learner, self.role, self.kind = learner, role, kind
         self.name, self.declared_version = learner.name, learner.version()
-        self.generation = 0
-        self.load(copy.deepcopy(learner.model))
-
-    @property
-    def version(self) -> str:
-        """Which model this is: the declared version, and how often it was begun anew if it was."""
-        return f"{self.declared_version}.{self.generation}" if self.generation else self.declared_version
+        self.until_ms = learner.until_ms
+        self.load(copy.deepcopy(learner.model), generation=0)
 
     def begin_anew(self, model: Any = None) -> None:
         """Go on as another: as declared, all that was learned forgotten, or as ``model``, that it was once."""
-        self.generation += 1
-        self.load(copy.deepcopy(self.learner.model) if model is None else model)
+        self.load(copy.deepcopy(self.learner.model) if model is None else model, self.generation + 1)
 
-    def load(self, model: Any) -> None:
+    def load(self, model: Any, generation: int) -> None:
         """Go on with this model in place of the present one."""
-        self.model = model
+        self.model, self.generation = model, generation
+        self.version = f"{self.declared_version}.{generation}" if generation else self.declared_version
         self.predict = predictor(model, self.kind)
-        self.supervised = not isinstance(final_step(model), base.AnomalyDetector)
-
-    def learn(self, features: Features, label: Label) -> None:
-        """Learn from the features that were predicted on and the label that came for them."""
-        if self.supervised:
-            self.model.learn_one(features, label)
-        else:
-            self.model.learn_one(features)
+        self.learn = _learner(model)

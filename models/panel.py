@@ -54,6 +54,7 @@ class Panel:
         place = {model.name: index for index, model in enumerate(self.models)}
         self._on_feature = [w for w in self.watches if w.watch.stream == "feature"]
         self._on_prediction = [(place[w.watch.name or self.models[0].name], w) for w in self._of("prediction")]
+        self.watches_events = bool(self._on_feature or self._on_prediction)
         self._on_error = [(place[w.watch.name or self.models[0].name], w) for w in self._of("error")]
 
     def _of(self, stream: str) -> list[LiveWatch]:
@@ -70,7 +71,10 @@ class Panel:
         return tuple(said)
 
     def watch(self, features: Features, predictions: Sequence[Prediction]) -> list[Drift]:
-        """Show the detectors an event that was taken in: the drift seen in its features and predictions."""
+        """Show the detectors an event that was taken in: the drift seen in its features and predictions.
+
+        Where not ``watches_events`` it need not be asked: no detector looks at them.
+        """
         drifts: list[Drift] = []
         for watch in self._on_feature:
             value = features.get(watch.watch.name or "")
@@ -97,13 +101,13 @@ class Panel:
             self.classes.add(str(label))
         for score, prediction in zip(self.scores, predictions, strict=True):
             if prediction.made:
-                score.update(label, prediction)
+                score.open.update(label, prediction)
         for index, watch in self._on_error:
             if predictions[index].made:
                 self._show(watch, self._error(label, predictions[index]), self.models[index].name, drifts)
         try:
             for model in self.models if not self.paused else ():
-                if model.learner.learns_at(event_time_ms):
+                if event_time_ms < model.until_ms:
                     model.learn(features, label)
         except Exception as error:
             raise ModelError(f"{model.name}: {type(error).__name__}: {error}") from error
@@ -180,8 +184,8 @@ class Panel:
             same = model.name in kept and kept[model.name][0] == model.declared_version
             places.append(names.index(model.name) if same else None)
             if same:
-                _, model.generation, learned, self.scores[index] = kept[model.name]
-                model.load(learned)
+                _, generation, learned, self.scores[index] = kept[model.name]
+                model.load(learned, generation)
         self.paused = state["paused"]
         self.classes.known = state["classes"]
         watches = list(state["watches"])

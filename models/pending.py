@@ -17,12 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from models.learner import Features, Label, Prediction
 
 Met = Literal["scored", "held", "duplicate", "corrected", "orphan", "early"]
 
 
-class PendingEvent(NamedTuple):
+class PendingEvent(msgspec.Struct, gc=False):
     """An event that waits for its label: its name, key, time and offset, the frozen features, what each model said."""
 
     event_id: str
@@ -61,11 +63,11 @@ class PendingLabels:
     --------
     >>> waiting = PendingLabels(ttl_ms=1_000)
     >>> waiting.add(PendingEvent("UA-1545", b"EWR", 0, 7, {"x": 1.0}, ()), now_ms=0)
-    >>> waiting.match("UA-1545", True)[0]
+    >>> waiting.match("UA-1545", True, now_ms=10)[0]
     'scored'
     >>> waiting.resolve("UA-1545", True, now_ms=10)
-    >>> waiting.match("UA-1545", True)[0], waiting.match("UA-1545", False)[0]
-    ('duplicate', 'corrected')
+    >>> [waiting.match("UA-1545", label, now_ms=20)[0] for label in (True, False)]
+    ['duplicate', 'corrected']
     """
 
     ttl_ms: int
@@ -83,22 +85,25 @@ class PendingLabels:
         """Whether more events, or more early labels, wait than may: ``expire`` lets the oldest go."""
         return len(self.pending) > self.pending_max or len(self.held) > self.pending_max
 
-    def knows(self, event_id: str) -> bool:
+    def knows(self, event_id: str, now_ms: int) -> bool:
         """Whether this event is waiting, or was resolved less than ``ttl_ms`` ago."""
-        return event_id in self.pending or event_id in self.resolved
+        if event_id in self.pending:
+            return True
+        past = self.resolved.get(event_id)
+        return past is not None and past[0] > now_ms
 
     def add(self, event: PendingEvent, now_ms: int) -> None:
         """Let the event wait for its label. The caller has asked ``knows`` before."""
-        assert not self.knows(event.event_id), "caller rejects an event it knows"
+        assert event.event_id not in self.pending, "caller rejects an event it knows"
         self.pending[event.event_id] = (now_ms + self.ttl_ms, event)
 
-    def match(self, event_id: str, label: Label) -> tuple[Met, PendingEvent | None]:
+    def match(self, event_id: str, label: Label, now_ms: int) -> tuple[Met, PendingEvent | None]:
         """What this label meets. Changes nothing."""
         waiting = self.pending.get(event_id)
         if waiting is not None:
             return "scored", waiting[1]
         past = self.resolved.get(event_id)
-        if past is not None:
+        if past is not None and past[0] > now_ms:
             return ("duplicate" if past[1] == label else "corrected"), None
         if event_id in self.held:
             return ("duplicate" if self.held[event_id][1].label == label else "corrected"), None
@@ -108,6 +113,9 @@ class PendingLabels:
         """The label came: stop waiting, remember it for ``ttl_ms`` so that a second one is known."""
         del self.pending[event_id]
         self.resolved[event_id] = (now_ms + self.ttl_ms, label)
+        self.resolved.move_to_end(event_id)  # one of the same name may be there, out of date
+        if len(self.resolved) > self.pending_max:
+            self.resolved.popitem(last=False)
 
     def hold(self, event_id: str, label: HeldLabel, now_ms: int) -> None:
         """Let an early label wait for its event."""
@@ -122,10 +130,15 @@ class PendingLabels:
         """The models changed: give each its own predictions again, by their former places; a new one made none."""
         for event_id, (until_ms, event) in self.pending.items():
             moved = tuple([Prediction(None) if place is None else event.predictions[place] for place in places])
-            self.pending[event_id] = (until_ms, event._replace(predictions=moved))
+            self.pending[event_id] = (until_ms, msgspec.structs.replace(event, predictions=moved))
+
+    def expires_ms(self, now_ms: int) -> int:
+        """Until when, by what is known at ``now_ms``, nothing will have waited too long."""
+        heads = [next(iter(waiting.values()))[0] for waiting in (self.pending, self.held) if waiting]
+        return min(heads, default=now_ms + self.ttl_ms)
 
     def expire(self, now_ms: int) -> tuple[list[PendingEvent], list[tuple[str, HeldLabel]]]:
-        """Forget what has waited too long: the events without a label, and the labels without an event."""
+        """Let go of what has waited too long: the events without a label, and the labels without an event."""
         events: list[PendingEvent] = []
         labels: list[tuple[str, HeldLabel]] = []
         while self.pending and (next(iter(self.pending.values()))[0] <= now_ms or len(self.pending) > self.pending_max):
@@ -133,8 +146,14 @@ class PendingLabels:
         while self.held and (next(iter(self.held.values()))[0] <= now_ms or len(self.held) > self.pending_max):
             event_id, (_, label) = self.held.popitem(last=False)
             labels.append((event_id, label))
-        while self.resolved and (
-            next(iter(self.resolved.values()))[0] <= now_ms or len(self.resolved) > self.pending_max
-        ):
-            self.resolved.popitem(last=False)
         return events, labels
+
+    def forget(self, now_ms: int) -> None:
+        """Make room: let go of what was resolved too long ago to be known. Nothing else changes."""
+        gone = 0
+        for until_ms, _ in self.resolved.values():
+            if until_ms > now_ms:
+                break
+            gone += 1
+        for _ in range(gone):
+            self.resolved.popitem(last=False)

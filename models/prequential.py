@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.learner import Kind, Label, Prediction
+from models.learner import Kind
 from models.scores import Score, new_score
 
 
@@ -14,17 +14,18 @@ from models.scores import Score, new_score
 class Prequential:
     """Scores of one model, by reporting periods.
 
-    Each outcome goes into the open period. ``close`` ends the period and returns it: adding up all the periods that
-    were ever closed, of all tasks, gives the scores of the whole pipeline. The sliding window is the last ``sliding``
-    closed periods.
+    Each outcome goes into ``open``, the score of the open period. ``close`` ends the period and returns it: adding up
+    all the periods that were ever closed, of all tasks, gives the scores of the whole pipeline. The sliding window is
+    the last ``sliding`` closed periods.
 
     References: Gama, Sebastião, Rodrigues, "On evaluating stream learning algorithms", Machine Learning 90, 2013.
 
     Examples
     --------
+    >>> from models.learner import Prediction
     >>> scores = Prequential("binary", sliding=2)
     >>> for p in (0.9, 0.1, 0.8):
-    ...     scores.update(True, Prediction(p >= 0.5, p))
+    ...     scores.open.update(True, Prediction(p >= 0.5, p))
     ...     closed = scores.close()
     >>> scores.total.values().n, scores.window().values().n, closed.values().n
     (3, 2, 1)
@@ -41,10 +42,6 @@ class Prequential:
     def __post_init__(self) -> None:
         self.total = self.total or new_score(self.kind)
         self.open = self.open or new_score(self.kind)
-
-    def update(self, label: Label, prediction: Prediction) -> None:
-        """Score one prediction by its label."""
-        self.open.update(label, prediction)
 
     def close(self) -> Score:
         """End the open period and return it."""

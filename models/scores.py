@@ -18,6 +18,7 @@ from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.exact import QUANTA, expansion, of_expansion, quanta, squares
 from models.learner import Kind, Label, Prediction
@@ -41,7 +42,7 @@ No model of riverrun comes near it: see PREDICTION_MAX in models/learner.py.
 """
 
 WAITING_MAX = 1_000
-"""Outcomes of numbers that wait to be added up at once, as that is quicker."""
+"""Outcomes that wait to be added up at once, as that is quicker."""
 
 
 class Values(NamedTuple):
@@ -92,21 +93,45 @@ class BinaryScore:
     """
 
     def __init__(self) -> None:
-        self.histogram = np.zeros((2, BINS), dtype=np.int64)
+        self._histogram = np.zeros((2, BINS), dtype=np.int64)
+        self._log_loss_units = 0
+        self._waiting = array("d")  # P(True), with a minus sign where the label is False; not yet counted
+
+    @property
+    def histogram(self) -> NDArray[np.int64]:
         """Counts by label (False, True) and bin of P(True); int64, shape (2, BINS)."""
-        self.log_loss_units = 0
+        self._count()
+        return self._histogram
+
+    @property
+    def log_loss_units(self) -> int:
+        """The sum of the log losses, in units."""
+        self._count()
+        return self._log_loss_units
 
     def update(self, label: Label, prediction: Prediction) -> None:
         """Add one outcome."""
-        p = prediction.probability
+        p, waiting = prediction.probability, self._waiting
         assert p is not None
-        self.histogram[1 if label else 0, min(int(p * BINS), BINS - 1)] += 1
-        self.log_loss_units += _loss(p if label else 1.0 - p)
+        waiting.append(p if label else -p)  # there is a -0.0, too
+        if len(waiting) >= WAITING_MAX:
+            self._count()
+
+    def _count(self) -> None:
+        """Count what waits. In which parts does not show."""
+        if not self._waiting:
+            return
+        signed = np.frombuffer(self._waiting)
+        label, p = ~np.signbit(signed), np.abs(signed)
+        places = label * BINS + np.minimum((p * BINS).astype(np.int64), BINS - 1)
+        self._histogram += np.bincount(places, minlength=2 * BINS).reshape(2, BINS)
+        self._log_loss_units += sum(map(_loss, np.where(label, p, 1.0 - p).tolist()))
+        self._waiting = array("d")
 
     def merge(self, other: BinaryScore) -> None:
         """Add all of another score's outcomes."""
-        self.histogram += other.histogram
-        self.log_loss_units += other.log_loss_units
+        self._histogram += other.histogram
+        self._log_loss_units += other.log_loss_units
 
     @property
     def n(self) -> int:
@@ -153,8 +178,8 @@ class BinaryScore:
     def of(cls, bins: list[int], negatives: list[int], positives: list[int], log_loss_units: int) -> BinaryScore:
         """The score whose bins in use are these."""
         score = cls()
-        score.histogram[:, bins] = negatives, positives
-        score.log_loss_units = log_loss_units
+        score._histogram[:, bins] = negatives, positives
+        score._log_loss_units = log_loss_units
         return score
 
     def __reduce__(self) -> tuple[Any, ...]:

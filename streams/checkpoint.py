@@ -19,7 +19,7 @@ import pyarrow as pa
 from streams.errors import CheckpointCorrupt, CheckpointOutdated
 from streams.ports import BlobStore
 
-LAYOUT = 3
+LAYOUT = 4
 """Which layout of a task's state this is. One more when a state of before can no longer be restored."""
 
 MAGIC = b"riverrun-checkpoint-%d\n" % LAYOUT

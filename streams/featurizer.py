@@ -15,11 +15,49 @@ from streams.schema import NUMBER_MAX, Event
 from streams.windows import KEYS_MAX, WindowState
 
 
+class Memory:
+    """What is remembered of an input's events: in windows, or as the newest row of a reference."""
+
+    def __init__(self, stream: AnyInput, windows: dict[str, WindowState], rows: AsOfState[Any] | None) -> None:
+        self._windows = [(windows[each.name], each.field, each.key_of, each.window.by) for each in stream.aggregates]
+        self._rows, self._key = rows, stream.key
+
+    @classmethod
+    def of(cls, stream: AnyInput, windows: dict[str, WindowState], as_of: dict[str, AsOfState[Any]]) -> Memory | None:
+        """The memory of this input; None if nothing is remembered."""
+        rows = as_of[stream.topic] if isinstance(stream, Reference) else None
+        return cls(stream, windows, rows) if stream.aggregates or rows is not None else None
+
+    def admit(self, event: Event, now_ms: int) -> None:
+        """Raise RecordRejected when ``observe`` could not remember this event: a key too many, or what is no key."""
+        try:
+            for window, _, key_of, by in self._windows:
+                if not window.admits(key_of(event), now_ms):
+                    raise _too_many(",".join(by))
+            if self._rows is not None and not self._rows.admits(getattr(event, self._key)):
+                raise _too_many(self._key)
+        except TypeError as error:
+            raise RecordRejected(f"no key of a window or a join: {error}", reason="schema") from error
+
+    def observe(self, event: Event, time_ms: int, now_ms: int) -> None:
+        """Remember an event, after it was used itself."""
+        for window, field, key_of, _ in self._windows:
+            value = 1.0 if field is None else getattr(event, field)
+            if value is not None:
+                window.advance(now_ms)
+                window.add(time_ms, key_of(event), value)
+        if self._rows is not None:
+            self._rows.put(getattr(event, self._key), time_ms, event, now_ms)
+
+
 class Featurizer:
-    """Keeps a task's windows and reference rows, and calls the pipeline's feature function."""
+    """Keeps a task's windows and reference rows, and calls the pipeline's feature function.
+
+    ``memories`` has one entry an input.
+    """
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self._function = pipeline.features
+        self._function, self._inputs = pipeline.features, pipeline.inputs
         self._keep_missing = pipeline.missing == "keep"
         self.windows = {
             aggregate.name: WindowState(round(aggregate.window.over.total_seconds() * 1000))
@@ -34,29 +72,7 @@ class Featurizer:
 
     def _wire(self) -> None:
         self._now = Context(self.windows, self.as_of)
-
-    def admit(self, stream: AnyInput, event: Event, now_ms: int) -> None:
-        """Raise RecordRejected when ``observe`` could not remember this event: a key too many, or what is no key."""
-        try:
-            for aggregate in stream.aggregates:
-                if not self.windows[aggregate.name].admits(aggregate.key_of(event), now_ms):
-                    raise _too_many(",".join(aggregate.window.by))
-            if isinstance(stream, Reference) and not self.as_of[stream.topic].admits(getattr(event, stream.key)):
-                raise _too_many(stream.key)
-        except TypeError as error:
-            raise RecordRejected(f"no key of a window or a join: {error}", reason="schema") from error
-
-    def observe(self, stream: AnyInput, event: Event, time_ms: int, now_ms: int) -> None:
-        """Remember an event of any input, after it was used itself."""
-        for aggregate in stream.aggregates:
-            field = aggregate.field
-            value = 1.0 if field is None else getattr(event, field)
-            if value is not None:
-                window = self.windows[aggregate.name]
-                window.advance(now_ms)
-                window.add(time_ms, aggregate.key_of(event), value)
-        if isinstance(stream, Reference):
-            self.as_of[stream.topic].put(getattr(event, stream.key), time_ms, event, now_ms)
+        self.memories = [Memory.of(stream, self.windows, self.as_of) for stream in self._inputs]
 
     def features(self, event: Event, time_ms: int, now_ms: int) -> Features:
         """The event's features, checked, in the canonical order: by name.
@@ -78,8 +94,16 @@ class Featurizer:
         names = self._names
         if features.keys() != self._known:
             names = self._put_in_order(features)
+        values = self._pick(features)
+        for value in values:
+            if type(value) is not float or not -NUMBER_MAX <= value <= NUMBER_MAX:
+                return self._checked(names, values)
+        return dict(zip(names, values, strict=True))
+
+    def _checked(self, names: tuple[str, ...], values: tuple[Any, ...]) -> Features:
+        """Features that are not all numbers with a fraction."""
         checked: Features = {}
-        for name, value in zip(names, self._pick(features), strict=True):
+        for name, value in zip(names, values, strict=True):
             kind = type(value)
             if kind is float or kind is int:
                 if not -NUMBER_MAX <= value <= NUMBER_MAX:

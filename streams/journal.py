@@ -13,12 +13,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 
 from streams.batch import Batch, Range
 from streams.errors import JournalMismatch
 from streams.ports import Output
+
+_packed = msgspec.msgpack.Encoder().encode
+_DIGEST_CHARS = 32
+"""Of 64: 128 bits."""
 
 
 class Skip(msgspec.Struct, frozen=True, gc=False):
@@ -85,31 +90,17 @@ def input_digest(batch: Batch) -> str:
     >>> input_digest(Batch((), [(0, record)])) == input_digest(Batch((), [(1, record)]))
     False
     """
-    digest = hashlib.blake2b(digest_size=16)
-    parts = []
-    for index, (offset, timestamp_ms, key, value) in batch.records:
-        parts.append(b"%d %d %d %d %d " % (index, offset, timestamp_ms, _length(key), _length(value)))
-        parts.append(key or b"")
-        parts.append(value or b"")
-    digest.update(b"".join(parts))
-    return digest.hexdigest()
-
-
-def _length(part: bytes | None) -> int:
-    """Says where a part ends, and tells none at all from an empty one."""
-    return -1 if part is None else len(part)
+    return _digest(batch.records)
 
 
 def output_digest(outputs: Iterable[Output]) -> str:
     """Digest of what a step put out, in order."""
-    digest = hashlib.blake2b(digest_size=16)
-    parts = []
-    for name, key, value, timestamp_ms in outputs:
-        parts.append(b"%s %d %d %d " % (name.encode(), timestamp_ms, _length(key), len(value)))
-        parts.append(key or b"")
-        parts.append(value)
-    digest.update(b"".join(parts))
-    return digest.hexdigest()
+    return _digest(list(outputs))
+
+
+def _digest(records: list[Any]) -> str:
+    """Of records made of texts, bytes, numbers and None: MessagePack says of each where it ends and what it is."""
+    return hashlib.sha256(_packed(records)).hexdigest()[:_DIGEST_CHARS]
 
 
 def verify_chain(records: list[JournalRecord], where: str) -> None:

@@ -20,12 +20,24 @@ DELAY_BOUNDS_MS = (1_000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400
 INT64_MAX = 2**63 - 1
 
 
+class Counts:
+    """What happened to one task of late: records by the place of their input, and the rest by name."""
+
+    __slots__ = ("label_delays_ms", "labels", "records", "rejects")
+
+    def __init__(self, inputs: int) -> None:
+        self.records = [0] * inputs
+        self.labels, self.rejects = Counter[str](), Counter[str]()
+        self.label_delays_ms: list[int] = []
+
+
 @dataclass(slots=True)
 class PeriodReport:
-    """What happened to one task in the open period of record time."""
+    """What happened to one task in the open period of record time: from ``start_ms`` until before ``due_ms``."""
 
     period_ms: int
     start_ms: int | None = None
+    due_ms: int = 0
     epoch: int = 0
     sequence: int = 0
     records: Counter[str] = field(default_factory=Counter)
@@ -36,16 +48,19 @@ class PeriodReport:
     delay_sum_ms: int = 0
     features: Distributions = field(default_factory=Distributions)
 
-    def due(self, now_ms: int) -> bool:
-        """Whether the record time has left the open period. The first record opens the first period."""
-        if self.start_ms is None:
-            self.start_ms = now_ms - now_ms % self.period_ms
-        return now_ms >= self.start_ms + self.period_ms
+    def open(self, now_ms: int) -> None:
+        """Begin the period that ``now_ms`` lies in."""
+        self.start_ms = now_ms - now_ms % self.period_ms
+        self.due_ms = self.start_ms + self.period_ms
 
-    def label_delay(self, delay_ms: int) -> None:
-        """Count a label by how long after its event it came."""
-        self.delay_counts[bisect_left(DELAY_BOUNDS_MS, delay_ms)] += 1
-        self.delay_sum_ms += delay_ms
+    def add(self, counts: Counts, topics: Sequence[str]) -> None:
+        """Count what happened since, and each label by how long after its event it came."""
+        self.records.update(dict(zip(topics, counts.records, strict=True)))  # zeros too: the order says nothing then
+        self.labels.update(counts.labels)
+        self.rejects.update(counts.rejects)
+        for delay_ms in counts.label_delays_ms:
+            self.delay_counts[bisect_left(DELAY_BOUNDS_MS, delay_ms)] += 1
+        self.delay_sum_ms += sum(counts.label_delays_ms)
 
     def close(
         self, task: int, now_ms: int, pending: int, models: Sequence[LiveModel], scores: Sequence[Prequential]
@@ -76,7 +91,7 @@ class PeriodReport:
         )
         tell_features(record, counts_of_features(self.features), self.features.end)
         self.features = Distributions()
-        self.start_ms = now_ms - now_ms % self.period_ms
+        self.open(now_ms)
         self.sequence += 1
         for counter in (self.records, self.rejects, self.repairs, self.labels):
             counter.clear()
@@ -85,7 +100,7 @@ class PeriodReport:
 
 
 def _counts(counter: Counter[str]) -> list[Count]:
-    return [Count(name, count) for name, count in sorted(counter.items())]
+    return [Count(name, count) for name, count in sorted(counter.items()) if count]
 
 
 def _model_scores(model: LiveModel, score: Prequential, sequence: int, confusion_bytes_max: int) -> ModelScores:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -81,33 +82,42 @@ class Decoder(Generic[E]):
     def __init__(self, event_type: type[E]) -> None:
         self._decode: Callable[[bytes], E] = msgspec.json.Decoder(event_type).decode
         self._numbers, self._perhaps = _number_fields(event_type)
+        self._numbers_of = _getter(self._numbers)
 
     def __call__(self, value: bytes | None) -> E:
         """The typed event. Raises RecordRejected with the reason "empty", "json", "schema" or "out_of_range"."""
-        if not value:
-            raise RecordRejected("the record has no value (a tombstone, or empty)", reason="empty")
         try:
-            event = self._decode(value)
+            event = self._decode(value or b"")
         except msgspec.ValidationError as error:
             raise RecordRejected(str(error), reason="schema", field=_field_of(str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if not value:
+                raise RecordRejected("the record has no value (a tombstone, or empty)", reason="empty") from None
             raise RecordRejected(f"not JSON: {error}", reason="json") from None
         except RecursionError:
             raise RecordRejected("nested too deeply", reason="json") from None
-        for name in self._numbers:
-            number = getattr(event, name)
+        for number in self._numbers_of(event):
             if number is not None and not -NUMBER_MAX <= number <= NUMBER_MAX:  # NaN fails this too
-                raise _too_far(name, number)
+                raise self._too_far(event)
         for name in self._perhaps:
             number = getattr(event, name)
             if isinstance(number, int | float) and not -NUMBER_MAX <= number <= NUMBER_MAX:
-                raise _too_far(name, number)
+                raise self._too_far(event)
         return event
 
+    def _too_far(self, event: E) -> RecordRejected:
+        fields = ((name, getattr(event, name)) for name in (*self._numbers, *self._perhaps))
+        numbers = ((name, number) for name, number in fields if isinstance(number, int | float))
+        name, number = next(each for each in numbers if not -NUMBER_MAX <= each[1] <= NUMBER_MAX)
+        what = f"{name} is {_short(number)}, beyond ±{NUMBER_MAX:.0e}"
+        return RecordRejected(what, reason="out_of_range", field=name)
 
-def _too_far(name: str, number: float) -> RecordRejected:
-    what = f"{name} is {_short(number)}, beyond ±{NUMBER_MAX:.0e}"
-    return RecordRejected(what, reason="out_of_range", field=name)
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """Gives these fields of an event."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda event: tuple([getattr(event, name) for name in names])
 
 
 def _kinds(annotation: Any) -> list[msgspec.inspect.Type]:

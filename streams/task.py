@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from models.classes import CLASSES_MAX
 from models.digest import state_digest
-from models.learner import Kind, Label, Role
+from models.learner import Label, Role
 from models.panel import Drift, ModelError, Panel
 from models.pending import HeldLabel, PendingEvent, PendingLabels
 from models.scores import Values
@@ -22,13 +22,14 @@ from streams.batch import Batch
 from streams.control import Control
 from streams.errors import Declined, ModelFailed, RecordRejected, VersionUnavailable
 from streams.featurizer import Featurizer
-from streams.inputs import AnyInput
-from streams.outputs import KEY_BYTES_MAX, PREDICTION_BYTES_MAX, RECORD_BYTES_MAX, LabelFound
+from streams.intake import Intake, name_of
+from streams.outputs import PREDICTION_BYTES_MAX, LabelFound
 from streams.pipeline import Pipeline
 from streams.ports import Output, Record
 from streams.records import ModelScores
-from streams.report import PeriodReport
-from streams.schema import NUMBER_MAX, TIME_MS_MAX, Decoder, Event, epoch_ms
+from streams.report import Counts, PeriodReport
+from streams.schema import TIME_MS_MAX, Event
+from streams.target import Target
 from streams.versions import Versions, as_of, nothing_stored
 
 TIME_UNKNOWN_MS = -1
@@ -36,14 +37,6 @@ TIME_UNKNOWN_MS = -1
 
 LEAP_MAX_MS = 86_400_000
 """How far one record moves the task's time forward at the most: a day. A gap of more is made up by later records."""
-
-NAME_CHARS_MAX = 1_000
-"""How long the name of an event may be: names are kept while their events wait, and repeated in every output."""
-
-CLASS_CHARS_MAX = 200
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -58,26 +51,6 @@ class Step:
     decisions: Counter[str] = field(default_factory=Counter)  # obeyed, refused
     label_delays_ms: list[int] = field(default_factory=list)
     scores: list[ModelScores] = field(default_factory=list)  # when a period was closed
-
-
-def _name_of(event: Event, field: str) -> str:
-    name = getattr(event, field)
-    if name is None:
-        raise RecordRejected(f"{field} is missing", reason="missing", field=field)
-    name = str(name)
-    if len(name) > NAME_CHARS_MAX:
-        what = f"{field} has {len(name):,} characters, {NAME_CHARS_MAX:,} at the most"
-        raise RecordRejected(what, reason="too_large", field=field)
-    return name
-
-
-def _class_of(label: Any) -> str:
-    text = str(label)
-    text.encode()  # half a surrogate pair cannot be written
-    return text
-
-
-_LABEL_OF: dict[Kind, Callable[[Any], Label]] = {"binary": bool, "multiclass": _class_of, "regression": float}
 
 
 def _record_of(label: HeldLabel) -> Record:
@@ -106,24 +79,27 @@ class Task:
         self.pipeline, self.partition = pipeline, partition
         self.versions = Versions(partition, pipeline.versions_max, load_version or nothing_stored)
         self._inputs = pipeline.inputs
-        self._decoders = [Decoder(stream.type) for stream in self._inputs]
+        self._intakes = [Intake(stream) for stream in self._inputs]
+        self._topics = [stream.topic for stream in self._inputs]
         self._events_index = len(self._inputs) - 1
         self._labels_index = self._events_index - 1
         self._control_index = len(self._inputs)
         self._control = Control()
-        self._kind = pipeline.kind
+        self._label = Target(pipeline)
+        self._topic, self._id = pipeline.events.topic, pipeline.events.id
         labels = pipeline.labels
         ttl_ms = round(labels.expire_after.total_seconds() * 1000)
         roles: list[Role] = ["champion", *["challenger"] * len(pipeline.challengers)]  # type: ignore[list-item]
         roles += ["baseline"] * len(pipeline.baselines)
         self._featurizer = Featurizer(pipeline)
         self._panel = Panel(
-            list(zip(pipeline.learners, roles, strict=True)), self._kind, pipeline.drift, pipeline.sliding_periods
+            list(zip(pipeline.learners, roles, strict=True)), pipeline.kind, pipeline.drift, pipeline.sliding_periods
         )
         self._pending = PendingLabels(ttl_ms, labels.pending_max, hold_early=labels.early == "hold")
         self._report = PeriodReport(round(pipeline.report_every.total_seconds() * 1000))
         self._now_ms = TIME_UNKNOWN_MS
-        self._step = Step()
+        self._expires_ms = 0  # nothing expires before
+        self._step, self._counts = Step(), Counts(len(self._topics))
         for table in pipeline.tables:
             table.load()
 
@@ -155,36 +131,47 @@ class Task:
     def step(self, batch: Batch) -> Step:
         """Take in a batch, in its order; learn; say what to put out."""
         self._step = step = Step()
-        skipped = batch.skipped
+        skipped, take = batch.skipped, self._take
         for index, record in batch.records:
             if index == self._control_index:
                 self._decide(record, skipped.get((index, record.offset)))
                 continue
-            stream = self._inputs[index]
-            step.records[stream.topic] += 1
-            if self._now_ms < record.timestamp_ms <= TIME_MS_MAX:
-                self._advance(record.timestamp_ms)
-            self._report.records[stream.topic] += 1
-            if skipped and (index, record.offset) in skipped:
-                self._reject(stream.topic, record, skipped[index, record.offset])
-                continue
+            timestamp_ms = record[1]
+            if self._now_ms < timestamp_ms <= TIME_MS_MAX:
+                self._advance(timestamp_ms)
+            self._counts.records[index] += 1
             try:
-                self._take(index, record)
+                if skipped and (index, record.offset) in skipped:
+                    raise skipped[index, record.offset]
+                take(index, record)
             except RecordRejected as rejected:
-                self._reject(stream.topic, record, rejected)
+                self._reject(self._topics[index], record, rejected)
             except ModelFailed as failed:
                 failed.record = (index, record.offset)
                 raise
+        self._count()
+        self._pending.forget(self._now_ms)
         return step
+
+    def _count(self) -> None:
+        """Add what happened since to the step's counts and to those of the period."""
+        counts, step = self._counts, self._step
+        self._report.add(counts, self._topics)
+        step.records.update({topic: n for topic, n in zip(self._topics, counts.records, strict=True) if n})
+        step.labels.update(counts.labels)
+        step.rejects.update(counts.rejects)
+        step.label_delays_ms += counts.label_delays_ms
+        self._counts = Counts(len(self._topics))
 
     def _advance(self, now_ms: int) -> None:
         """Let the time pass, by ``LEAP_MAX_MS`` at most: one record from the future must not expire all that waits."""
-        if self._now_ms > TIME_UNKNOWN_MS:
-            now_ms = min(now_ms, self._now_ms + LEAP_MAX_MS)
-        if self._report.due(now_ms):
-            self._close_period(now_ms)
+        if now_ms > self._now_ms + LEAP_MAX_MS and self._now_ms > TIME_UNKNOWN_MS:
+            now_ms = self._now_ms + LEAP_MAX_MS
+        if now_ms >= self._report.due_ms:
+            self._begin_period(now_ms)
         self._now_ms = now_ms
-        self._expire()
+        if now_ms >= self._expires_ms:
+            self._expire()
 
     def _expire(self) -> None:
         """Let go of what has waited too long, or is too much."""
@@ -194,25 +181,19 @@ class Task:
             self._outcome(event, None)
         for event_id, label in labels:
             self._orphan(event_id, label)
+        self._expires_ms = self._pending.expires_ms(self._now_ms)
 
     def _take(self, index: int, record: Record) -> None:
-        stream = self._inputs[index]
-        if not 0 <= record.timestamp_ms <= TIME_MS_MAX:
-            what = f"the record's timestamp is {record.timestamp_ms}, not in the years 1970 to 9999"
-            raise RecordRejected(what, reason="out_of_range", field="timestamp")
-        if len(record.value or b"") > RECORD_BYTES_MAX or len(record.key or b"") > KEY_BYTES_MAX:
-            what = f"key and value may have {KEY_BYTES_MAX:,} and {RECORD_BYTES_MAX:,} bytes"
-            raise RecordRejected(what, reason="too_large")
-        event = self._decoders[index](record.value)
-        if stream.clean:
-            self._clean(stream, event)
-        time_ms = epoch_ms(getattr(event, stream.time), stream.time)
-        self._featurizer.admit(stream, event, self._now_ms)
+        event, time_ms = self._intakes[index](record, self._report.repairs)
+        memory = self._featurizer.memories[index]
+        if memory is not None:
+            memory.admit(event, self._now_ms)
         if index == self._events_index:
             self._on_event(event, record, time_ms)
         elif index == self._labels_index and not self._on_label(event, record, time_ms):
             return
-        self._featurizer.observe(stream, event, time_ms, self._now_ms)
+        if memory is not None:
+            memory.observe(event, time_ms, self._now_ms)
 
     def _decide(self, record: Record, skipped: RecordRejected | None) -> None:
         """Obey a decision, or say why not. It moves no time, as it comes from people's clocks."""
@@ -241,50 +222,41 @@ class Task:
         self._put(outputs.decision(made, reason, number, topic, self.partition, record.offset, now_ms))
         self._tell_versions()
 
-    def _clean(self, stream: AnyInput, event: Event) -> None:
-        for rule in stream.clean:
-            try:
-                repair = rule(event)
-            except RecordRejected:
-                raise
-            except Exception as error:
-                what = f"{type(rule).__name__} raised {type(error).__name__}: {error}"
-                raise RecordRejected(what, reason="cleaning_failed", field=rule.field) from error
-            if repair is not None:
-                self._report.repairs[repair] += 1
-
     def _on_event(self, event: Event, record: Record, time_ms: int) -> None:
-        event_id = _name_of(event, self.pipeline.events.id)
-        if self._pending.knows(event_id):
-            field = self.pipeline.events.id
-            raise RecordRejected(f"event {event_id} was seen before", reason="duplicate_event", field=field)
-        features = self._featurizer.features(event, time_ms, self._now_ms)
-        topic, at_ms = self.pipeline.events.topic, record.timestamp_ms
-        waiting = PendingEvent(event_id, record.key, time_ms, record.offset, features, ())
-        row = self._encoded(outputs.features, waiting, topic, self.partition, at_ms)
-        waiting = waiting._replace(predictions=self._modelled(self._panel.predict, features))
-        said = self._encoded(outputs.prediction, waiting, self._panel.models, topic, self.partition, at_ms)
-        self._put(row)
-        self._put(said)
-        self._report.features.add(features)
-        self._pending.add(waiting, self._now_ms)
-        self._drifts(self._modelled(self._panel.watch, features, waiting.predictions), topic, record.offset)
-        if self._pending.overfull:
-            self._expire()
-        held = self._pending.take_held(event_id)
-        if held is not None:
-            self._meet(waiting, held)
-
-    def _encoded(self, encode: Callable[P, Output], *args: P.args, **kwargs: P.kwargs) -> Output:
-        """An output of an event, if it can be written and put out at all."""
+        event_id, pending, now_ms = name_of(event, self._id), self._pending, self._now_ms
+        if pending.knows(event_id, now_ms):
+            raise RecordRejected(f"event {event_id} was seen before", reason="duplicate_event", field=self._id)
+        offset, at_ms, key, _ = record
+        features = self._featurizer.features(event, time_ms, now_ms)
+        waiting = PendingEvent(event_id, key, time_ms, offset, features, ())
         try:
-            output = encode(*args, **kwargs)
+            row = outputs.features(waiting, self._topic, self.partition, at_ms)
+            try:
+                waiting.predictions = self._panel.predict(features)
+            except Exception as error:
+                raise self._failed(error) from error
+            said = outputs.prediction(waiting, self._panel.models, self._topic, self.partition, at_ms)
         except UnicodeEncodeError as error:
             raise RecordRejected(f"a feature is no valid text: {error}", reason="feature_type") from error
-        if len(output.value) > PREDICTION_BYTES_MAX:
-            what = f"its {output.name} have more than {PREDICTION_BYTES_MAX:,} bytes"
-            raise RecordRejected(what, reason="too_large")
-        return output
+        if len(row.value) > PREDICTION_BYTES_MAX or len(said.value) > PREDICTION_BYTES_MAX:
+            raise outputs.too_large(row, said)
+        self._step.outputs += row, said
+        self._report.features.add(features)
+        pending.add(waiting, now_ms)
+        if self._panel.watches_events:
+            self._watch(waiting)
+        if pending.overfull:
+            self._expire()
+        if pending.held and (held := pending.take_held(event_id)) is not None:
+            self._meet(waiting, held)
+
+    def _watch(self, waiting: PendingEvent) -> None:
+        try:
+            drifts = self._panel.watch(waiting.features, waiting.predictions)
+        except Exception as error:
+            raise self._failed(error) from error
+        if drifts:
+            self._drifts(drifts, self._topic, waiting.offset)
 
     def _meet(self, waiting: PendingEvent, held: HeldLabel) -> None:
         """The event that an early label was held for has come."""
@@ -295,9 +267,9 @@ class Task:
 
     def _on_label(self, event: Event, record: Record, time_ms: int) -> bool:
         """Whether the label says something new: a second one of an event does not, and windows do not count it."""
-        event_id = _name_of(event, self.pipeline.labels.joins)
+        event_id = name_of(event, self.pipeline.labels.joins)
         label = self._label(event)
-        met, waiting = self._pending.match(event_id, label)
+        met, waiting = self._pending.match(event_id, label, self._now_ms)
         if met == "scored":
             assert waiting is not None
             if not self._panel.has_room_for(label):
@@ -317,44 +289,27 @@ class Task:
             return False
         return True
 
-    def _label(self, event: Event) -> Label:
-        try:
-            said = self.pipeline.target(event)
-            label = None if said is None else _LABEL_OF[self._kind](said)
-        except Exception as error:
-            raise RecordRejected(f"target() raised {type(error).__name__}: {error}", reason="target_failed") from error
-        if label is None:
-            raise RecordRejected("target() gave None", reason="target_failed")
-        if isinstance(label, float) and not -NUMBER_MAX <= label <= NUMBER_MAX:
-            raise RecordRejected(f"the label is {label}", reason="out_of_range", field="target")
-        if isinstance(label, str) and len(label) > CLASS_CHARS_MAX:
-            what = f"the label has {len(label):,} characters, a class {CLASS_CHARS_MAX} at the most"
-            raise RecordRejected(what, reason="too_large", field="target")
-        return label
-
     def _learn(self, event: PendingEvent, found: LabelFound) -> None:
-        drifts = self._modelled(self._panel.learn, event.features, found.label, event.predictions, event.event_time_ms)
+        try:
+            drifts = self._panel.learn(event.features, found.label, event.predictions, event.event_time_ms)
+        except Exception as error:
+            raise self._failed(error) from error
         self._pending.resolve(event.event_id, found.label, self._now_ms)
         self._count_label("scored")
-        delay_ms = found.time_ms - event.event_time_ms
-        self._report.label_delay(delay_ms)
-        self._step.label_delays_ms.append(delay_ms)
+        self._counts.label_delays_ms.append(found.time_ms - event.event_time_ms)
         self._outcome(event, found)
-        self._drifts(drifts, found.topic, found.offset)
+        if drifts:
+            self._drifts(drifts, found.topic, found.offset)
 
-    def _modelled(self, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return ask(*args, **kwargs)
-        except Exception as error:
-            raise ModelFailed(
-                str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}",
-                where=f"{self.pipeline.name}[{self.partition}], record time {self._now_ms} ms",
-                remedy="the record is skipped; give each model a StatImputer for features that may be None",
-            ) from error
+    def _failed(self, error: Exception) -> ModelFailed:
+        return ModelFailed(
+            str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}",
+            where=f"{self.pipeline.name}[{self.partition}], record time {self._now_ms} ms",
+            remedy="the record is skipped; give each model a StatImputer for features that may be None",
+        )
 
     def _outcome(self, event: PendingEvent, found: LabelFound | None) -> None:
-        topic = self.pipeline.events.topic
-        self._put(outputs.outcome(event, found, self._panel.models, topic, self.partition, self._now_ms))
+        self._put(outputs.outcome(event, found, self._panel.models, self._topic, self.partition, self._now_ms))
 
     def _orphan(self, event_id: str, label: HeldLabel) -> None:
         self._unwanted("orphan", event_id, label)
@@ -368,8 +323,7 @@ class Task:
             self._reject(labels.topic, _record_of(label), rejected)
 
     def _reject(self, topic: str, record: Record, rejected: RecordRejected) -> None:
-        self._report.rejects[rejected.reason] += 1
-        self._step.rejects[rejected.reason] += 1
+        self._counts.rejects[rejected.reason] += 1
         self._put(outputs.reject(topic, self.partition, record, rejected, max(self._now_ms, 0)))
 
     def _drifts(self, drifts: list[Drift], topic: str, offset: int) -> None:
@@ -377,7 +331,11 @@ class Task:
             self._step.drifts[drift.watched] += 1
             self._put(outputs.drift(drift, topic, self.partition, offset, self._now_ms))
 
-    def _close_period(self, now_ms: int) -> None:
+    def _begin_period(self, now_ms: int) -> None:
+        if self._report.start_ms is None:
+            self._report.open(now_ms)
+            return
+        self._count()
         report = self._report.close(self.partition, now_ms, len(self._pending), self._panel.models, self._panel.scores)
         self._put(outputs.metrics(report))
         self._step.scores = report.models
@@ -399,14 +357,14 @@ class Task:
         self.versions.news.clear()
 
     def _count_label(self, what: str) -> None:
-        self._report.labels[what] += 1
-        self._step.labels[what] += 1
+        self._counts.labels[what] += 1
 
     def _put(self, output: Output) -> None:
         self._step.outputs.append(output)
 
     def state(self) -> dict[str, Any]:
         """The whole state of the task. It lives on: pickle it before the next step."""
+        self._pending.forget(self._now_ms)  # also where no step came before
         return {
             "pipeline": self.pipeline.name,
             "partition": self.partition,
@@ -427,7 +385,7 @@ class Task:
                 where=f"{self.pipeline.name}[{self.partition}]",
                 remedy="give each pipeline a name of its own",
             )
-        self._now_ms = state["now_ms"]
+        self._now_ms, self._expires_ms = state["now_ms"], 0
         self._control = state["control"]
         self.versions.listed = state["versions"]
         self._featurizer.restore(state["featurizer"])

@@ -21,30 +21,30 @@ def early(label: bool, offset: int = 0) -> HeldLabel:
 def test_a_label_meets_its_event_and_finds_the_features_it_was_predicted_on() -> None:
     waiting = PendingLabels(ttl_ms=100)
     waiting.add(event("a"), now_ms=0)
-    met, found = waiting.match("a", True)
+    met, found = waiting.match("a", True, now_ms=20)
     assert (met, found) == ("scored", event("a"))
-    assert waiting.match("a", True)[0] == "scored", "matching changes nothing"
+    assert waiting.match("a", True, now_ms=20)[0] == "scored", "matching changes nothing"
 
 
 def test_a_second_label_is_a_duplicate_or_a_correction() -> None:
     waiting = PendingLabels(ttl_ms=100)
     waiting.add(event("a"), now_ms=0)
     waiting.resolve("a", True, now_ms=10)
-    assert waiting.match("a", True) == ("duplicate", None)
-    assert waiting.match("a", False) == ("corrected", None)
+    assert waiting.match("a", True, now_ms=20) == ("duplicate", None)
+    assert waiting.match("a", False, now_ms=20) == ("corrected", None)
     assert len(waiting) == 0
 
 
 def test_a_label_without_an_event_is_an_orphan_unless_early_ones_are_held() -> None:
-    assert PendingLabels(ttl_ms=100).match("a", True) == ("orphan", None)
-    assert PendingLabels(ttl_ms=100, hold_early=True).match("a", True) == ("held", None)
+    assert PendingLabels(ttl_ms=100).match("a", True, now_ms=20) == ("orphan", None)
+    assert PendingLabels(ttl_ms=100, hold_early=True).match("a", True, now_ms=20) == ("held", None)
 
 
 def test_a_held_label_waits_once_for_its_event() -> None:
     waiting = PendingLabels(ttl_ms=100, hold_early=True)
     waiting.hold("a", early(True), now_ms=0)
-    assert waiting.match("a", True)[0] == "duplicate"
-    assert waiting.match("a", False)[0] == "corrected"
+    assert waiting.match("a", True, now_ms=20)[0] == "duplicate"
+    assert waiting.match("a", False, now_ms=20)[0] == "corrected"
     assert waiting.take_held("a") == early(True)
     assert waiting.take_held("a") is None
 
@@ -56,8 +56,8 @@ def test_an_event_expires_when_its_time_is_over_and_not_before() -> None:
     waiting.add(event("a"), now_ms=0)
     assert waiting.expire(99) == ([], [])
     assert waiting.expire(100) == ([event("a")], [])
-    assert waiting.match("a", True)[0] == "orphan"
-    assert not waiting.knows("a")
+    assert waiting.match("a", True, now_ms=100)[0] == "orphan"
+    assert not waiting.knows("a", now_ms=100)
 
 
 def test_a_held_label_expires_with_its_record() -> None:
@@ -71,11 +71,25 @@ def test_what_was_resolved_is_forgotten_in_time() -> None:
     waiting = PendingLabels(ttl_ms=100)
     waiting.add(event("a"), now_ms=0)
     waiting.resolve("a", True, now_ms=50)
-    waiting.expire(149)
-    assert waiting.knows("a")
-    waiting.expire(150)
-    assert not waiting.knows("a")
-    assert waiting.match("a", True)[0] == "orphan"
+    assert waiting.knows("a", now_ms=149)
+    assert not waiting.knows("a", now_ms=150)
+    assert waiting.match("a", True, now_ms=150)[0] == "orphan"
+    waiting.forget(149)
+    assert list(waiting.resolved) == ["a"]
+    waiting.forget(150)
+    assert not waiting.resolved
+
+
+def test_what_is_resolved_again_is_remembered_for_as_long_as_the_others() -> None:
+    # now        0          100        101
+    # resolved   a, b, c    a again
+    # known                 a          a        ttl 100
+    waiting = PendingLabels(ttl_ms=100)
+    for event_id, now_ms in [("a", 0), ("b", 0), ("c", 0), ("a", 100)]:
+        waiting.add(event(event_id), now_ms)
+        waiting.resolve(event_id, True, now_ms)
+    waiting.forget(101)
+    assert list(waiting.resolved) == ["a"]
 
 
 def test_beyond_the_limit_the_oldest_expire_early() -> None:
@@ -94,8 +108,7 @@ def test_what_is_remembered_as_resolved_is_limited_too() -> None:
     for event_id in "abc":
         waiting.add(event(event_id), now_ms=0)
         waiting.resolve(event_id, True, now_ms=0)
-    waiting.expire(1)
-    assert [waiting.knows(event_id) for event_id in "abc"] == [False, True, True]
+    assert [waiting.knows(event_id, now_ms=1) for event_id in "abc"] == [False, True, True]
 
 
 def test_adding_a_known_event_is_our_own_mistake() -> None:
@@ -127,7 +140,7 @@ class EachEventEndsOnce(RuleBasedStateMachine):
     @rule(target=ids, event_id=st.sampled_from("abcdefgh"))
     def an_event_comes(self, event_id: str) -> str:
         self.offset += 1
-        if not self.waiting.knows(event_id):
+        if not self.waiting.knows(event_id, self.now_ms):
             self.open[self.offset] = (event_id, self.now_ms)
             self.waiting.add(event(event_id, self.offset), self.now_ms)
             held = self.waiting.take_held(event_id)
@@ -141,7 +154,7 @@ class EachEventEndsOnce(RuleBasedStateMachine):
     @rule(event_id=st.one_of(ids, st.sampled_from("abcdefgh")), label=st.booleans())
     def a_label_comes(self, event_id: str, label: bool) -> None:
         self.offset += 1
-        met, found = self.waiting.match(event_id, label)
+        met, found = self.waiting.match(event_id, label, self.now_ms)
         self.labels[self.offset] = met
         if found is not None:
             self.waiting.resolve(event_id, label, self.now_ms)

@@ -8,7 +8,7 @@ from models.scores import new_score
 
 
 def outcome(scores: Prequential, label: bool, p: float) -> None:
-    scores.update(label, Prediction(p >= 0.5, p))
+    scores.open.update(label, Prediction(p >= 0.5, p))
 
 
 def test_the_window_slides_over_the_last_closed_periods() -> None:
@@ -37,7 +37,7 @@ def test_an_empty_period_slides_too() -> None:
 def test_all_closed_periods_add_up_to_the_total() -> None:
     scores, whole = Prequential("regression", sliding=3), new_score("regression")
     for i in range(20):
-        scores.update(float(i), Prediction(float(i * i % 7)))
+        scores.open.update(float(i), Prediction(float(i * i % 7)))
         if i % 3 == 0:
             whole.merge(scores.close())
     whole.merge(scores.close())

@@ -16,6 +16,8 @@ from models import Learner
 from models.digest import state_digest
 from streams.errors import RecordRejected
 from streams.featurizer import Featurizer
+from streams.inputs import Input
+from streams.schema import Event
 from tests.streams import kit
 from tests.streams.pipelines import trips
 
@@ -118,12 +120,18 @@ def test_after_a_rejection_the_next_event_is_featurized_as_ever() -> None:
         assert source.features(event, NOW_MS, NOW_MS) == {"x": 1, "y": 2}
 
 
+def observe(source: Featurizer, stream: Input[Any], event: Event, at_ms: int) -> None:
+    memory = source.memories[trips.pipeline.inputs.index(stream)]
+    assert memory is not None
+    memory.observe(event, at_ms, at_ms)
+
+
 def observed(count: int) -> Featurizer:
     source = Featurizer(trips.pipeline)
     for i in range(count):
         at_ms = kit.T0_MS + i * 1_000
-        source.observe(trips.starts, trips.Start(trip=str(i), city="nyc", at=None, km=float(i)), at_ms, at_ms)
-        source.observe(trips.sky, trips.Sky(city="nyc", at=None, rain=i / 10), at_ms, at_ms)  # type: ignore[arg-type]
+        observe(source, trips.starts, trips.Start(trip=str(i), city="nyc", at=None, km=float(i)), at_ms)
+        observe(source, trips.sky, trips.Sky(city="nyc", at=None, rain=i / 10), at_ms)  # type: ignore[arg-type]
     return source
 
 
@@ -131,7 +139,7 @@ def test_an_event_sees_what_came_before_it_and_not_itself() -> None:
     source = Featurizer(trips.pipeline)
     event = trips.Start(trip="a", city="nyc", at=None, km=4.0)
     assert source.features(event, NOW_MS, NOW_MS) == {"busy": 0, "km": 4.0}
-    source.observe(trips.starts, event, NOW_MS, NOW_MS)
+    observe(source, trips.starts, event, NOW_MS)
     assert source.features(event, NOW_MS, NOW_MS) == {"busy": 1, "km": 4.0, "usual_km": 4.0}
 
 

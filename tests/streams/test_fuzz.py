@@ -96,12 +96,9 @@ def found(kind: str) -> bool:
     return False
 
 
-def _swallow(task: Task, ask: Callable[..., object], *args: object) -> object:
+def _rejected(_: Task, error: Exception) -> RecordRejected:
     """As if a model could go on half-updated."""
-    try:
-        return ask(*args)
-    except Exception as error:
-        raise RecordRejected(str(error), reason="model_failed") from error
+    return RecordRejected(str(error), reason="model_failed")
 
 
 def _unchecked(model: Any) -> Callable[[Any], Prediction]:
@@ -114,10 +111,10 @@ BROKEN: dict[str, tuple[str, str, Any]] = {
     "deep nesting": ("binary", "streams.schema.RecursionError", ModelFailed),  # instead of the builtin
     "invalid UTF-8": ("binary", "streams.schema.UnicodeDecodeError", ModelFailed),
     "predictions of NaN": ("regression", "models.learner._regression", _unchecked),
-    "duplicate events": ("binary", "models.pending.PendingLabels.knows", lambda self, event_id: False),
-    "models half-updated": ("regression", "streams.task.Task._modelled", _swallow),
+    "duplicate events": ("binary", "models.pending.PendingLabels.knows", lambda self, event_id, now_ms: False),
+    "models half-updated": ("regression", "streams.task.Task._failed", _rejected),
     "timestamps": ("binary", "streams.task.TIME_MS_MAX", 2**63),
-    "time zones": ("binary", "streams.task.epoch_ms", lambda at, field: int(at.timestamp() * 1000)),
+    "time zones": ("binary", "streams.intake.epoch_ms", lambda at, field: int(at.timestamp() * 1000)),
 }
 """Protection -> a pipeline, and what stands in its place when it is taken out."""
 

@@ -19,7 +19,7 @@ from streams.adding import PipelineReport, in_turn
 from streams.feature_counts import distribution_of
 from streams.merging import Reports, Window
 from streams.records import Count, MetricsRecord
-from streams.report import PeriodReport
+from streams.report import Counts, PeriodReport
 from tests.models.test_scores import Outcome, binary, multiclass
 from tests.streams import kit
 from tests.streams.kit import flushed, read
@@ -54,19 +54,19 @@ class Reporter:
 
     def saw(self, window: int, *seen: Seen) -> MetricsRecord:
         """The report of a window, and of nothing after it."""
-        assert not self.report.due(window * PERIOD_MS)
-        self.report.start_ms = window * PERIOD_MS
+        assert self.report.start_ms is None
+        self.report.open(window * PERIOD_MS)
         for each in seen:
-            self.report.records["starts"] += each.records
+            counts = Counts(inputs=1)
+            counts.records[0], counts.label_delays_ms = each.records, each.delays_ms
+            counts.labels["scored"] += len(each.delays_ms)
+            self.report.add(counts, ["starts"])
             self.report.repairs.update({f"mended {each.repairs % 2}": each.repairs} if each.repairs else {})
-            for delay_ms in each.delays_ms:
-                self.report.label_delay(delay_ms)
-                self.report.labels["scored"] += 1
             for features in each.features:
                 self.report.features.add(features)
             for label, prediction in each.outcomes:
                 for score in self.scores:
-                    score.update(label, prediction)
+                    score.open.update(label, prediction)
         pending = sum(each.pending for each in seen)
         closed = self.report.close(self.task, (window + 1) * PERIOD_MS, pending, self.models, self.scores)
         self.report.start_ms = None
