@@ -71,7 +71,9 @@ def buckets(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
     >>> buckets(np.array([-1.0, -0.0, 5e-324, 1.0, 1.13, 2.0, 1e15])).tolist()
     [-513, 0, 1, 513, 514, 521, 911]
     """
-    places: NDArray[np.int64] = np.abs(numbers).view(np.int64) >> _BITS_BELOW  # the exponent's bits, and those that tell the eighth
+    places: NDArray[np.int64] = (
+        np.abs(numbers).view(np.int64) >> _BITS_BELOW
+    )  # the exponent's bits, and those that tell the eighth
     places -= _PLACE_BELOW
     return np.maximum(places, 1) * np.sign(numbers).astype(np.int64)
 
