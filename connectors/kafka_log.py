@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import faulthandler
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
@@ -19,7 +19,7 @@ from connectors.kafka_errors import Refusal, translate, translated
 from connectors.kafka_positions import Positions, raise_fatal
 from connectors.kafka_reader import RECONNECT, REQUEST_TIMEOUT_S, LogEnds, PartitionReader, quiet, retry
 from streams.errors import BrokerUnreachable, Declined, OutcomeUnknown, PipelineError
-from streams.ports import Assignment, Fetched, Record
+from streams.ports import Assignment, Fetched, Output, Record
 
 TRANSACTION_TIMEOUT_MS = 10_000
 """After which the broker aborts a dead worker's transaction. Short, as no model runs inside of one; and as long as its
@@ -187,17 +187,19 @@ class KafkaLog:
             self._producer.begin_transaction()
         self._open = True
 
-    def produce(self, topic: str, partition: int, key: bytes | None, value: bytes, timestamp_ms: int) -> None:
-        """Write one record in the transaction. What goes wrong on its way is raised by ``commit``."""
-        # A timestamp of 0 is librdkafka's word for now, and nothing we write may depend on a clock.
-        timestamp_ms = max(timestamp_ms, 1)  # arguments by position: names would cost as much again
-        try:
-            self._producer.produce(topic, value, key, partition, None, None, timestamp_ms)
-        except BufferError:
-            row = (topic, value, key, partition, timestamp_ms)
-            retry(f"{topic}[{partition}]", self._produce_when_there_is_room, *row)
-        except Exception as error:
-            raise translate(error, f"{topic}[{partition}]") from error
+    def produce(self, topics: Mapping[str, str], partition: int, outputs: Iterable[Output]) -> None:
+        """Write these in the transaction. What goes wrong on their way is raised by ``commit``."""
+        produce = self._producer.produce
+        for name, key, value, timestamp_ms in outputs:
+            # A timestamp of 0 is librdkafka's word for now, and nothing we write may depend on a clock. Arguments by
+            # position: names would cost as much again.
+            row = (topics[name], value, key, partition, None, None, timestamp_ms if timestamp_ms > 0 else 1)
+            try:
+                produce(*row)
+            except BufferError:
+                retry(f"{topics[name]}[{partition}]", self._produce_when_there_is_room, *row)
+            except Exception as error:
+                raise translate(error, f"{topics[name]}[{partition}]") from error
 
     def send_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         """Make these the group's offsets if the transaction commits. Fenced if the partitions are no longer ours.
@@ -330,15 +332,13 @@ class KafkaLog:
         if left:
             raise BrokerUnreachable(f"{left} records are not there yet", where="flush", remedy="check the broker")
 
-    def _produce_when_there_is_room(
-        self, topic: str, value: bytes, key: bytes | None, partition: int, timestamp_ms: int
-    ) -> None:
+    def _produce_when_there_is_room(self, topic: str, *row: Any) -> None:
         self._producer.poll(0.1)
         try:
-            self._producer.produce(topic, value, key, partition, None, None, timestamp_ms)
+            self._producer.produce(topic, *row)
         except BufferError as error:
             raise BrokerUnreachable(
-                "the queue of records to send is full", where=f"{topic}[{partition}]", remedy="check the broker"
+                "the queue of records to send is full", where=topic, remedy="check the broker"
             ) from error
 
     def _settle(self, where: str, call: Callable[..., None], *args: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.process_collector import ProcessCollector
 
+from infra.batch_histogram import BatchHistogram
 from infra.prometheus.targets import Target, discoverable
 from infra.tracing import Spans, no_spans
 from streams.errors import Declined
@@ -25,6 +26,7 @@ class _Metric(NamedTuple):
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = _SHORT_S
+    batched: bool = False  # values come a batch at a time
 
 
 METRICS = {
@@ -37,7 +39,9 @@ METRICS = {
     "decisions": _Metric(Counter, "Decisions on models, obeyed or refused.", ("outcome", "task")),
     "batch_seconds": _Metric(Histogram, "Time to predict and learn a batch, in seconds."),
     "transaction_seconds": _Metric(Histogram, "Time from begin to committed, in seconds."),
-    "label_delay_seconds": _Metric(Histogram, "From event to label, in seconds of event time.", (), _DELAY_S),
+    "label_delay_seconds": _Metric(
+        Histogram, "From event to label, in seconds of event time.", (), _DELAY_S, batched=True
+    ),
     "pending_labels": _Metric(Gauge, "Events that wait for their label.", ("task",)),
     "model_score": _Metric(Gauge, "Prequential scores since the model began.", ("model", "score", "task")),
     "model_sliding_score": _Metric(Gauge, "Prequential scores over the sliding periods.", ("model", "score", "task")),
@@ -105,6 +109,7 @@ class PrometheusTelemetry:
         ProcessCollector(registry=self.registry)
         self._pipeline = pipeline
         self._series: dict[str, Counter | Gauge | Histogram] = {}
+        self._batched: dict[str, BatchHistogram] = {}
 
     def _of(self, name: str, labels: dict[str, str]) -> Counter | Gauge | Histogram:
         series = self._series.get(name)
@@ -119,6 +124,15 @@ class PrometheusTelemetry:
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add a value to a histogram."""
         self._of(name, labels).observe(value)  # type: ignore[union-attr]  # METRICS says which kind it is
+
+    def observe_all(self, name: str, values: Sequence[float]) -> None:
+        """Add values to a histogram that takes many at once."""
+        batched = self._batched.get(name)
+        if batched is None:
+            metric, labels = METRICS[name], {"pipeline": self._pipeline}
+            batched = BatchHistogram(f"riverrun_{name}", metric.help, labels, metric.buckets, self.registry)
+            self._batched[name] = batched
+        batched.observe_all(values)
 
     def count(self, name: str, amount: float, **labels: str) -> None:
         """Add to a counter."""

@@ -26,7 +26,7 @@ Label = bool | int | float | str
 Features = dict[str, bool | int | float | str | None]
 
 
-class Prediction(msgspec.Struct, frozen=True, gc=False):
+class Prediction(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What a model says before it sees the label.
 
     ``value`` is the predicted label (None when a multiclass model has seen no class yet), ``probability`` is P(True)

@@ -21,6 +21,9 @@ from streams.batch import Batch, Range
 from streams.errors import JournalMismatch
 from streams.ports import Output
 
+JOURNAL = "journal"
+"""What its topic is called, behind the pipeline's name."""
+
 _packed = msgspec.msgpack.Encoder().encode
 _DIGEST_CHARS = 32
 """Of 64: 128 bits."""
@@ -66,6 +69,10 @@ class JournalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     def encode(self) -> bytes:
         """The record as it lies in the journal topic."""
         return msgspec.json.encode(self)
+
+    def output(self, task: int, now_ms: int) -> Output:
+        """The record as it is put out, at the time of its task."""
+        return Output(JOURNAL, str(task).encode(), self.encode(), max(now_ms, 0))
 
     def digest(self) -> str:
         """SHA-256 of the record, in hex: what the next record holds as ``previous``."""

@@ -42,9 +42,8 @@ def batches(tell: Telemetry, log: Log, wall: Callable[[], float], steps: list[tu
             tell.count("decisions", count, outcome=outcome, task=task)
         if step.decisions:
             _log_decisions(step)
-        for delay_ms in step.label_delays_ms:
-            tell.observe("label_delay_seconds", delay_ms / 1000)
-        tell.count("predictions", sum(output.name == "predictions" for output in step.outputs), task=task)
+        tell.observe_all("label_delay_seconds", [delay_ms / 1000 for delay_ms in step.label_delays_ms])
+        tell.count("predictions", step.predictions, task=task)
         tell.gauge("pending_labels", run.task.pending_labels, task=task)
         _scores(tell, step, task)
         behind = _lag(tell, log, run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeVar
@@ -73,7 +73,8 @@ class Log(Protocol):
 
     def begin(self) -> None: ...
 
-    def produce(self, topic: str, partition: int, key: bytes | None, value: bytes, timestamp_ms: int) -> None: ...
+    def produce(self, topics: Mapping[str, str], partition: int, outputs: Iterable[Output]) -> None:
+        """Write these in the transaction; ``topics`` maps the name of an output to its topic."""
 
     def send_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None: ...
 
@@ -138,6 +139,9 @@ class Telemetry(Protocol):
     """Counts and spans for operators. Called once a batch, never per record; nothing in the core depends on it."""
 
     def observe(self, name: str, value: float, **labels: str) -> None: ...
+
+    def observe_all(self, name: str, values: Sequence[float]) -> None:
+        """``observe`` each of these."""
 
     def count(self, name: str, amount: float, **labels: str) -> None: ...
 

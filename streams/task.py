@@ -50,6 +50,7 @@ class Step:
     drifts: Counter[str] = field(default_factory=Counter)  # by what was watched
     decisions: Counter[str] = field(default_factory=Counter)  # obeyed, refused
     label_delays_ms: list[int] = field(default_factory=list)
+    predictions: int = 0
     scores: list[ModelScores] = field(default_factory=list)  # when a period was closed
 
 
@@ -241,6 +242,7 @@ class Task:
         if len(row.value) > PREDICTION_BYTES_MAX or len(said.value) > PREDICTION_BYTES_MAX:
             raise outputs.too_large(row, said)
         self._step.outputs += row, said
+        self._step.predictions += 1
         self._report.features.add(features)
         pending.add(waiting, now_ms)
         if self._panel.watches_events:

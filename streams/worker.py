@@ -30,7 +30,7 @@ from streams.batch import Batch, InputBuffers
 from streams.checkpointer import Checkpointer, Span
 from streams.errors import Declined, ModelFailed
 from streams.fingerprint import fingerprint
-from streams.journal import JournalRecord, Saved
+from streams.journal import JOURNAL, Saved
 from streams.pipeline import Pipeline
 from streams.ports import Attempts, Background, BlobStore, Fetched, Log, Telemetry
 from streams.records import OUTPUTS
@@ -99,6 +99,7 @@ class Worker:
         self._telemetry, self._clock, self._wall, self._progress = telemetry, clock, wall, progress
         self._store = Store(store, key, background, telemetry, clock)
         self._topics = pipeline.topics_read
+        self._written = {name: pipeline.topic(name) for name in (JOURNAL, *OUTPUTS)}
         self._index = {topic: index for index, topic in enumerate(self._topics)}
         self._fingerprint = fingerprint(pipeline)
         self._idle_after_s = pipeline.idle_after.total_seconds()
@@ -205,22 +206,15 @@ class Worker:
         records = [each.run.record(each.batch, each.step, self._fingerprint, each.saved) for each in work]
         log.begin()  # 4
         for each, record in zip(work, records, strict=True):  # 5
-            partition = each.run.task.partition
-            self._produce_journal(partition, record, each.run.task.now_ms)
-            offsets |= {(topic, partition): next_offset for topic, (_, next_offset) in record.ranges.items()}
+            task = each.run.task
+            log.produce(self._written, task.partition, [record.output(task.partition, task.now_ms)])
+            offsets |= {(topic, task.partition): next_offset for topic, (_, next_offset) in record.ranges.items()}
         for each in work:
-            partition = each.run.task.partition
-            topics = {output.name: self.pipeline.topic(output.name) for output in each.step.outputs}
-            for name, key, value, timestamp_ms in each.step.outputs:
-                log.produce(topics[name], partition, key, value, timestamp_ms)
+            log.produce(self._written, each.run.task.partition, each.step.outputs)
         log.send_offsets(offsets)  # 6
         log.commit()  # 7
         for each, record in zip(work, records, strict=True):
             each.run.committed(record, each.seconds)
-
-    def _produce_journal(self, partition: int, record: JournalRecord, now_ms: int) -> None:
-        topic = self.pipeline.topic("journal")
-        self._log.produce(topic, partition, str(partition).encode(), record.encode(), max(now_ms, 0))
 
     def _save(self, runs: list[TaskRun]) -> None:
         """Save the state of these tasks at once, and journal it. A store that fails leaves them as they are."""

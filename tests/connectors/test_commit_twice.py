@@ -23,7 +23,7 @@ from infra.broker_config import Proxied
 from streams.errors import OutcomeUnknown
 from tests.chaos.ports import quiet_port
 from tests.chaos.proxy import END_TXN, LOOPBACK, NONE, Proxy, Trouble, proxies
-from tests.contracts.log_contract import joined, put, values
+from tests.contracts.log_contract import joined, produce, put, values
 
 pytestmark = pytest.mark.broker
 TOPIC = "rows"
@@ -56,7 +56,7 @@ def log(way: Proxy) -> Iterator[KafkaLog]:
 def written(log: KafkaLog, value: str) -> None:
     """A transaction that is open, with one record."""
     log.begin()
-    log.produce(TOPIC, 0, b"key", value.encode(), 1_000)
+    produce(log, TOPIC, 0, b"key", value.encode(), 1_000)
     log._producer.flush(20)
 
 
@@ -132,7 +132,7 @@ def test_offsets_are_sent_when_all_outputs_are_there(log: KafkaLog, monkeypatch:
     joined(log, TOPIC)
     log.begin()
     for _ in range(1_000):
-        log.produce(TOPIC, 0, b"key", b"row", 1_000)
+        produce(log, TOPIC, 0, b"key", b"row", 1_000)
     waiting: list[int] = []
     producer = log._producer
 

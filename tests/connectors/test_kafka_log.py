@@ -16,7 +16,7 @@ from connectors.kafka_log import KafkaLog
 from connectors.kafka_reader import quiet
 from streams.errors import BrokerUnreachable, Declined, Fenced, PipelineError
 from streams.ports import Log
-from tests.contracts.log_contract import Listener, LogContract, joined, polled, put, put_with, values
+from tests.contracts.log_contract import Listener, LogContract, joined, polled, produce, put, put_with, values
 
 
 class KafkaKit:
@@ -61,7 +61,7 @@ class TestKafkaLog(LogContract):
         topic, zombie, successor = kit.topic(1), kit.log("same"), kit.log("same")
         joined(zombie, topic)
         zombie.begin()
-        zombie.produce(topic, 0, None, b"late", 1)
+        produce(zombie, topic, 0, None, b"late", 1)
         successor.subscribe([topic], Listener(successor, [topic]))
         with pytest.raises(Fenced):
             zombie.send_offsets({(topic, 0): 1})
@@ -72,7 +72,7 @@ class TestKafkaLog(LogContract):
         joined(writer, topic)
         put(writer, topic, "a")
         writer.begin()
-        writer.produce(topic, 0, None, b"open", 1_000)
+        produce(writer, topic, 0, None, b"open", 1_000)
         writer.send_offsets({(topic, 0): 1})
         writer._producer.flush()
         with ThreadPoolExecutor(2) as pool:
@@ -125,7 +125,7 @@ class TestKafkaLog(LogContract):
         joined(log, topic)
         log.begin()
         with pytest.raises(Declined, match="too large"):
-            log.produce(topic, 0, None, bytes(2_000_000), 1_000)
+            produce(log, topic, 0, None, bytes(2_000_000), 1_000)
 
     def test_an_answer_without_an_offset_is_asked_for_again(self, fresh_name: str):
         # librdkafka's admin client gives -1001 and no error for what was under way when a broker died: read as the end

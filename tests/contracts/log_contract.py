@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from streams.errors import Fenced, PipelineError
-from streams.ports import Fetched, Log, Record
+from streams.ports import Fetched, Log, Output, Record
 
 TURNS_MAX = 600
 """Polls of 50 ms until a condition holds: 30 s."""
@@ -52,11 +52,16 @@ class Listener:
         self.tasks -= set(partitions)
 
 
+def produce(log: Log, topic: str, partition: int, key: bytes | None, value: bytes, timestamp_ms: int) -> None:
+    """Write one record."""
+    log.produce({"it": topic}, partition, [Output("it", key, value, timestamp_ms)])
+
+
 def put(log: Log, topic: str, *values: str, partition: int = 0, commit: bool = True) -> None:
     """One transaction that writes these values; their timestamps are 1,000 and up."""
     log.begin()
     for i, value in enumerate(values):
-        log.produce(topic, partition, b"key", value.encode(), 1_000 + i)
+        produce(log, topic, partition, b"key", value.encode(), 1_000 + i)
     log.commit() if commit else log.abort()
 
 
@@ -106,7 +111,7 @@ class LogContract:
         joined(dying, left)
         put(dying, left, "a", partition=1)
         dying.begin()
-        dying.produce(right, 1, b"key", b"open", 1_000)
+        produce(dying, right, 1, b"key", b"open", 1_000)
         dying.send_offsets({(left, 1): 1})
         other.settle([left, right], 0)
         other.settle([left, right], 1)
@@ -120,7 +125,7 @@ class LogContract:
         joined(dying, topic)
         put(dying, topic, "a", partition=1)
         dying.begin()
-        dying.produce(topic, 1, b"key", b"open", 1_000)
+        produce(dying, topic, 1, b"key", b"open", 1_000)
         dying.send_offsets({(topic, 1): 1})
         other.subscribe([topic], Listener(other, [topic]))
         other.settle([], 0)
@@ -252,7 +257,7 @@ class LogContract:
         topic, old = kit.topic(1), kit.log("same")
         joined(old, topic)
         old.begin()
-        old.produce(topic, 0, None, b"from a zombie", 1_000)
+        produce(old, topic, 0, None, b"from a zombie", 1_000)
         new = kit.log("same")
         new.subscribe([topic], Listener(new, [topic]))
         with pytest.raises(Fenced):
@@ -263,7 +268,7 @@ class LogContract:
         topic, old = kit.topic(1), kit.log("same")
         joined(old, topic)
         old.begin()
-        old.produce(topic, 0, None, b"from a zombie", 1_000)
+        produce(old, topic, 0, None, b"from a zombie", 1_000)
         new = kit.log("same")
         new.subscribe([topic], Listener(new, [topic]))
         with pytest.raises(Fenced):
@@ -277,7 +282,7 @@ class LogContract:
         joined(old, topic)
         put(old, topic, "a")
         old.begin()
-        old.produce(topic, 0, None, b"from a zombie", 1_000)
+        produce(old, topic, 0, None, b"from a zombie", 1_000)
         old.send_offsets({(topic, 0): 1})
         assert new.committed([topic], 0) == {topic: None}
         assert values(new.read(topic, 0, 0, new.end_offset(topic, 0))) == ["a"]

@@ -27,6 +27,7 @@ from streams.checkpointer import Checkpointer
 from streams.journal import JournalRecord
 from streams.observe import Watch
 from streams.ports import BlobStore, Log
+from streams.records import OUTPUTS
 from streams.recovery import Recovered, _replay
 from streams.task import Step, Task
 from streams.task_run import TaskRun
@@ -121,8 +122,7 @@ def replay_puts_out_again(patch: pytest.MonkeyPatch) -> None:
 
         def stepped(self: Task, batch: Batch) -> Step:
             made = step(self, batch)
-            for name, key, value, timestamp_ms in made.outputs:
-                log.produce(task.pipeline.topic(name), task.partition, key, value, timestamp_ms)
+            log.produce({name: task.pipeline.topic(name) for name in OUTPUTS}, task.partition, made.outputs)
             return made
 
         with patch.context() as meanwhile:

@@ -50,7 +50,7 @@ def _planted(bug: Callable[[Simulation], Iterator[None]]) -> Bug:
 @_planted
 def outputs_after_the_commit(_: Simulation) -> Iterator[None]:
     """The journal is committed first, the outputs in a second transaction: a crash in between loses them."""
-    produce, commit = MemoryLog.produce, MemoryLog.commit
+    produce, commit = MemoryLog._produce, MemoryLog.commit
     waiting: dict[MemoryLog, list[tuple[Any, ...]]] = {}
 
     def put_off(self: MemoryLog, topic: str, *row: Any) -> None:
@@ -68,22 +68,22 @@ def outputs_after_the_commit(_: Simulation) -> Iterator[None]:
                 produce(self, *row)
             commit(self)
 
-    with patch.multiple(MemoryLog, produce=put_off, commit=commit_twice):
+    with patch.multiple(MemoryLog, _produce=put_off, commit=commit_twice):
         yield
 
 
 @_planted
 def outputs_beside_the_transaction(_: Simulation) -> Iterator[None]:
     """Outputs are put out at once, whatever becomes of the transaction."""
-    produce = MemoryLog.produce
+    produce = MemoryLog._produce
 
-    def at_once(self: MemoryLog, topic: str, partition: int, key: bytes, value: bytes, timestamp_ms: int) -> None:
+    def at_once(self: MemoryLog, topic: str, partition: int, record: Record) -> None:
         if topic.endswith(".journal"):
-            produce(self, topic, partition, key, value, timestamp_ms)
+            produce(self, topic, partition, record)
         else:
-            self.cluster.put(topic, partition, Record(-1, timestamp_ms, key, value))
+            self.cluster.put(topic, partition, record)
 
-    with patch.object(MemoryLog, "produce", at_once):
+    with patch.object(MemoryLog, "_produce", at_once):
         yield
 
 
@@ -339,9 +339,8 @@ def recovery_puts_out_again(_: Simulation) -> Iterator[None]:
     def put_out(recovered: Any, log: MemoryLog, discarded: list[Output], states: list[Any]) -> None:
         if discarded:
             log.begin()
-            for name, key, value, timestamp_ms in discarded:
-                topic = recovered.task.pipeline.topic(name)
-                log.produce(topic, recovered.task.partition, key, value, timestamp_ms)
+            topics = {output.name: recovered.task.pipeline.topic(output.name) for output in discarded}
+            log.produce(topics, recovered.task.partition, discarded)
             log.commit()
 
     with _recovering(put_out):

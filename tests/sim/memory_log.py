@@ -6,12 +6,12 @@ at any operation. One thread: while Kafka would let a worker wait, the cluster's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 
 from streams.errors import BrokerUnreachable, Fenced
-from streams.ports import Assignment, Fetched, Record
+from streams.ports import Assignment, Fetched, Output, Record
 from tests.sim.cluster import TRANSACTION_TIMEOUT_S, Cluster, Crash, Transaction
 
 WAIT_MAX_S = 90.0
@@ -150,14 +150,18 @@ class MemoryLog:
     def _writing(self) -> Transaction:
         return self.cluster.writing(self.worker, self.epoch, self._transaction_timeout_s)
 
-    def produce(self, topic: str, partition: int, key: bytes | None, value: bytes, timestamp_ms: int) -> None:
+    def produce(self, topics: Mapping[str, str], partition: int, outputs: Iterable[Output]) -> None:
+        for name, key, value, timestamp_ms in outputs:
+            self._produce(topics[name], partition, Record(-1, timestamp_ms, key, value))
+
+    def _produce(self, topic: str, partition: int, record: Record) -> None:
         self._at("before produce")
         assert self._in_transaction, "begin first"
         try:
             transaction = self._writing()
         except Fenced:
             return  # sent in the background: the next call that waits for an answer tells
-        self.cluster.append(topic, partition, Record(-1, timestamp_ms, key, value), transaction)
+        self.cluster.append(topic, partition, record, transaction)
 
     def send_offsets(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
         self._at("before send_offsets")

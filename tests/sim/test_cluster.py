@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.errors import CheckpointCorrupt, Fenced
-from tests.contracts.log_contract import Listener, joined, values
+from tests.contracts.log_contract import Listener, joined, produce, values
 from tests.sim.cluster import SESSION_TIMEOUT_S, TRANSACTION_TIMEOUT_S, Cluster
 from tests.sim.disk import MemoryBlobs, TornWrite
 from tests.sim.memory_log import MemoryLog
@@ -71,7 +71,7 @@ def test_a_late_commit_counts_until_the_id_has_another_owner(cluster: Cluster) -
     for taken_over in (False, True):
         log, _ = member(cluster, "a")
         log.begin()
-        log.produce("topic", 0, None, b"after" if taken_over else b"before", 1)
+        produce(log, "topic", 0, None, b"after" if taken_over else b"before", 1)
         if taken_over:
             member(cluster, "a")
         cluster.arrive("a", log.epoch)
@@ -82,7 +82,7 @@ def test_a_late_commit_counts_until_the_id_has_another_owner(cluster: Cluster) -
 def test_a_dead_workers_transaction_holds_readers_up_until_its_timeout(cluster: Cluster) -> None:
     log, _ = member(cluster, "a")
     log.begin()
-    log.produce("topic", 0, None, b"never", 1)
+    produce(log, "topic", 0, None, b"never", 1)
     log.die()
     reader = MemoryLog(cluster, "b")
     assert cluster.stable("topic", 0) == 0

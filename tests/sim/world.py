@@ -35,6 +35,8 @@ class Quiet:
 
     def observe(self, name: str, value: float, **labels: str) -> None: ...
 
+    def observe_all(self, name: str, values: Sequence[float]) -> None: ...
+
     def span(self, name: str, /, **fields: str | int) -> AbstractContextManager[object]:
         return nullcontext()
 
