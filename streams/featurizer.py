@@ -66,7 +66,7 @@ class Featurizer:
         }
         self.as_of: dict[str, AsOfState[Any]] = {stream.topic: AsOfState() for stream in pipeline.references}
         self._names: tuple[str, ...] = ()
-        self._known: frozenset[str] = frozenset()
+        self._given: tuple[str, ...] = ()
         self._pick: Any = lambda _: ()
         self._wire()
 
@@ -92,7 +92,7 @@ class Featurizer:
         if not isinstance(features, dict):
             raise RecordRejected(f"features() gave a {type(features).__name__}, not a dict", reason="feature_type")
         names = self._names
-        if features.keys() != self._known:
+        if tuple(features) != self._given:
             names = self._put_in_order(features)
         values = self._pick(features)
         for value in values:
@@ -127,7 +127,7 @@ class Featurizer:
             if not isinstance(name, str):
                 raise RecordRejected(f"feature {name!r} has no text for a name", reason="feature_type")
         names = self._names = tuple(sorted(features))
-        self._known = frozenset(names)
+        self._given = tuple(features)
         self._pick = itemgetter(*names) if len(names) > 1 else lambda row: tuple([row[name] for name in names])
         return names
 

@@ -30,6 +30,12 @@ class Counts:
         self.labels, self.rejects = Counter[str](), Counter[str]()
         self.label_delays_ms: list[int] = []
 
+    def clear(self) -> None:
+        """Begin anew, in place."""
+        self.records[:] = [0] * len(self.records)
+        for each in (self.labels, self.rejects, self.label_delays_ms):
+            each.clear()
+
 
 @dataclass(slots=True)
 class PeriodReport:

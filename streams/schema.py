@@ -96,9 +96,10 @@ class Decoder(Generic[E]):
             raise RecordRejected(f"not JSON: {error}", reason="json") from None
         except RecursionError:
             raise RecordRejected("nested too deeply", reason="json") from None
-        for number in self._numbers_of(event):
-            if number is not None and not -NUMBER_MAX <= number <= NUMBER_MAX:  # NaN fails this too
-                raise self._too_far(event)
+        if self._numbers_of is not None:
+            for number in self._numbers_of(event):
+                if number is not None and not -NUMBER_MAX <= number <= NUMBER_MAX:  # NaN fails this too
+                    raise self._too_far(event)
         for name in self._perhaps:
             number = getattr(event, name)
             if isinstance(number, int | float) and not -NUMBER_MAX <= number <= NUMBER_MAX:
@@ -113,11 +114,11 @@ class Decoder(Generic[E]):
         return RecordRejected(what, reason="out_of_range", field=name)
 
 
-def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    """Gives these fields of an event."""
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]] | None:
+    """Gives these fields of an event; None if there are none."""
     if len(names) > 1:
         return attrgetter(*names)
-    return lambda event: tuple([getattr(event, name) for name in names])
+    return (lambda event: (getattr(event, names[0]),)) if names else None
 
 
 def _kinds(annotation: Any) -> list[msgspec.inspect.Type]:

@@ -99,7 +99,7 @@ class Task:
         self._pending = PendingLabels(ttl_ms, labels.pending_max, hold_early=labels.early == "hold")
         self._report = PeriodReport(round(pipeline.report_every.total_seconds() * 1000))
         self._now_ms = TIME_UNKNOWN_MS
-        self._expires_ms = 0  # nothing expires before
+        self._quiet_until_ms = 0  # before, no period ends and nothing expires
         self._step, self._counts = Step(), Counts(len(self._topics))
         for table in pipeline.tables:
             table.load()
@@ -132,19 +132,22 @@ class Task:
     def step(self, batch: Batch) -> Step:
         """Take in a batch, in its order; learn; say what to put out."""
         self._step = step = Step()
-        skipped, take = batch.skipped, self._take
+        skipped, counts = batch.skipped, self._counts.records
         for index, record in batch.records:
             if index == self._control_index:
                 self._decide(record, skipped.get((index, record.offset)))
                 continue
             timestamp_ms = record[1]
-            if self._now_ms < timestamp_ms <= TIME_MS_MAX:
-                self._advance(timestamp_ms)
-            self._counts.records[index] += 1
+            if timestamp_ms > self._now_ms:
+                if timestamp_ms < self._quiet_until_ms:
+                    self._now_ms = timestamp_ms
+                elif timestamp_ms <= TIME_MS_MAX:
+                    self._advance(timestamp_ms)
+            counts[index] += 1
             try:
                 if skipped and (index, record.offset) in skipped:
                     raise skipped[index, record.offset]
-                take(index, record)
+                self._take(index, record)
             except RecordRejected as rejected:
                 self._reject(self._topics[index], record, rejected)
             except ModelFailed as failed:
@@ -162,7 +165,7 @@ class Task:
         step.labels.update(counts.labels)
         step.rejects.update(counts.rejects)
         step.label_delays_ms += counts.label_delays_ms
-        self._counts = Counts(len(self._topics))
+        counts.clear()
 
     def _advance(self, now_ms: int) -> None:
         """Let the time pass, by ``LEAP_MAX_MS`` at most: one record from the future must not expire all that waits."""
@@ -171,8 +174,9 @@ class Task:
         if now_ms >= self._report.due_ms:
             self._begin_period(now_ms)
         self._now_ms = now_ms
-        if now_ms >= self._expires_ms:
-            self._expire()
+        self._expire()
+        expires_ms = self._pending.expires_ms(now_ms)
+        self._quiet_until_ms = min(self._report.due_ms, expires_ms, now_ms + LEAP_MAX_MS)
 
     def _expire(self) -> None:
         """Let go of what has waited too long, or is too much."""
@@ -182,7 +186,6 @@ class Task:
             self._outcome(event, None)
         for event_id, label in labels:
             self._orphan(event_id, label)
-        self._expires_ms = self._pending.expires_ms(self._now_ms)
 
     def _take(self, index: int, record: Record) -> None:
         event, time_ms = self._intakes[index](record, self._report.repairs)
@@ -387,7 +390,7 @@ class Task:
                 where=f"{self.pipeline.name}[{self.partition}]",
                 remedy="give each pipeline a name of its own",
             )
-        self._now_ms, self._expires_ms = state["now_ms"], 0
+        self._now_ms, self._quiet_until_ms = state["now_ms"], 0
         self._control = state["control"]
         self.versions.listed = state["versions"]
         self._featurizer.restore(state["featurizer"])

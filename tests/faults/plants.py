@@ -7,7 +7,7 @@ The docstrings say what is missing then. Which test notices: test_plants.py.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -24,9 +24,9 @@ from connectors.kafka_reader import retrying
 from streams import checkpoint
 from streams.batch import Batch, merge
 from streams.checkpointer import Checkpointer
-from streams.journal import JournalRecord
+from streams.journal import JOURNAL, JournalRecord
 from streams.observe import Watch
-from streams.ports import BlobStore, Log
+from streams.ports import BlobStore, Log, Output
 from streams.records import OUTPUTS
 from streams.recovery import Recovered, _replay
 from streams.task import Step, Task
@@ -61,11 +61,10 @@ def outputs_after_the_commit(patch: pytest.MonkeyPatch) -> None:
     """The outputs are not in the transaction of their journal record and offsets, but in one after it."""
     commit, waiting = KafkaLog.commit, list[tuple[Any, ...]]()
 
-    def put_off(self: KafkaLog, topic: str, *row: Any) -> None:
-        if topic.endswith(".journal"):
-            _produce(self, topic, *row)
-        else:
-            waiting.append((topic, *row))
+    def put_off(self: KafkaLog, topics: Mapping[str, str], partition: int, outputs: Iterable[Output]) -> None:
+        journal, others = _apart(outputs)
+        _produce(self, topics, partition, journal)
+        waiting.append((topics, partition, others))
 
     def commit_twice(self: KafkaLog) -> None:
         commit(self)
@@ -84,12 +83,12 @@ def outputs_beside_the_transaction(patch: pytest.MonkeyPatch) -> None:
     """The outputs are in no transaction."""
     producers: dict[KafkaLog, Producer] = {}
 
-    def at_once(self: KafkaLog, topic: str, partition: int, key: bytes | None, value: bytes, timestamp_ms: int) -> None:
-        if topic.endswith(".journal"):
-            _produce(self, topic, partition, key, value, timestamp_ms)
-            return
+    def at_once(self: KafkaLog, topics: Mapping[str, str], partition: int, outputs: Iterable[Output]) -> None:
+        journal, others = _apart(outputs)
+        _produce(self, topics, partition, journal)
         producer = producers.setdefault(self, Producer(_addresses(self)))
-        producer.produce(topic, value, key, partition, timestamp=timestamp_ms)
+        for name, key, value, timestamp_ms in others:
+            producer.produce(topics[name], value, key, partition, timestamp=timestamp_ms)
         producer.flush()
 
     patch.setattr(KafkaLog, "produce", at_once)
@@ -240,7 +239,7 @@ def blocked_inputs_not_watched(patch: pytest.MonkeyPatch) -> None:
 @_plant
 def no_limit_of_size(patch: pytest.MonkeyPatch) -> None:
     """Records of any size are looked into, and repeated in rejects."""
-    patch.setattr("streams.task.RECORD_BYTES_MAX", 10**9)
+    patch.setattr("streams.intake.RECORD_BYTES_MAX", 10**9)
     patch.setattr("streams.outputs.RECORD_BYTES_MAX", 10**9)
 
 
@@ -337,6 +336,12 @@ def blobs_not_verified(patch: pytest.MonkeyPatch) -> None:
 def no_checkpoint_before(patch: pytest.MonkeyPatch) -> None:
     """A checkpoint that does not load ends the worker."""
     patch.setattr("streams.recovery.CheckpointCorrupt", Never)
+
+
+def _apart(outputs: Iterable[Output]) -> tuple[list[Output], list[Output]]:
+    """Those of the journal, and the others."""
+    outputs = list(outputs)
+    return [each for each in outputs if each.name == JOURNAL], [each for each in outputs if each.name != JOURNAL]
 
 
 def _addresses(log: KafkaLog) -> dict[str, Any]:

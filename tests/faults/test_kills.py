@@ -15,7 +15,7 @@ PLACES = [
     "after poll 8",
     "after step 3",
     "after begin 4",
-    "after produce 200",
+    "after produce 7",
     "before send_offsets 5",
     "after send_offsets 5",
     "before commit 5",

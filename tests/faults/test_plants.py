@@ -55,7 +55,7 @@ TABLE = [
     Breaks("outputs-after-the-commit", killed, OTHERS, "after commit 5"),
     Breaks("outputs-beside-the-transaction", killed, OTHERS, "before commit 5"),
     Breaks("offsets-beside-the-transaction", killed, "the group's offset of", "before commit 5"),
-    Breaks("state-not-replayed", killed, OTHERS, "after poll 8"),
+    Breaks("state-not-replayed", killed, OTHERS, "before commit 5"),
     Breaks("pointer-before-the-blob", orphaned, "what the journal names is whole", "before fsync 4"),
     Breaks("orphans-left", orphaned, "orphans are collected", "after put 3"),
     Breaks("replay-puts-out-again", kills.test_killed_while_it_recovers_twice, "nothing is put out while replaying"),
