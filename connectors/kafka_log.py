@@ -72,7 +72,9 @@ _PRODUCER = {
 
 
 class KafkaLog:
-    """One worker's view of Kafka. Not thread-safe; one per worker, closed after any error but BrokerUnreachable.
+    """One worker's view of Kafka, closed after any error but BrokerUnreachable. Not thread-safe, with one exception:
+
+    ``send_offsets`` and ``commit`` may run in another thread while this one polls; nothing of the transaction else.
 
     Parameters
     ----------
@@ -105,6 +107,7 @@ class KafkaLog:
         self._group, self._topics = group, list[str]()
         self._offsets_settled = False
         self._open = self._shaken = False
+        self._metadata: Any = None  # of the group, while a transaction is open
         self._closing = False
         self._readers: dict[tuple[str, int], PartitionReader] = {}
         with translated("Kafka clients"):
@@ -184,6 +187,7 @@ class KafkaLog:
         with translated("begin"):
             self._producer.poll(0)  # connections that broke before it are none of its business
             self._shaken = False
+            self._metadata = self._consumer.consumer_group_metadata()  # of now: it fences us if we lose our tasks
             self._producer.begin_transaction()
         self._open = True
 
@@ -208,9 +212,8 @@ class KafkaLog:
         """
         retry("flush", self._flush)
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in next_offsets.items()]
-        with translated("group metadata"):
-            metadata = self._consumer.consumer_group_metadata()
-        self._settle("send_offsets", self._producer.send_offsets_to_transaction, offsets, metadata, REQUEST_TIMEOUT_S)
+        send = self._producer.send_offsets_to_transaction
+        self._settle("send_offsets", send, offsets, self._metadata, REQUEST_TIMEOUT_S)
 
     def commit(self) -> None:
         """Commit. OutcomeUnknown when the answer does not come in time: the journal tells, after a rebuild.

@@ -58,6 +58,7 @@ class Caution:
     partition: int
     last: Attempt | None = None
     careful_until: tuple[int, ...] | None = None
+    wary_until: tuple[int, ...] = ()
 
     @classmethod
     def after_restart(cls, store: Attempts, partition: int, positions: Sequence[int]) -> Caution:
@@ -72,7 +73,7 @@ class Caution:
         careful = last.careful_until
         if careful is None and last.tries >= TRIES:
             careful = last.ends
-        return cls(store, partition, last, careful)
+        return cls(store, partition, last, careful, last.ends)
 
     def records_max(self, positions: tuple[int, ...], usual: int) -> int:
         """How many records the next batch may have, from these positions."""
@@ -82,6 +83,14 @@ class Caution:
             self.careful_until = None
             return usual
         return 1
+
+    def wary(self, positions: tuple[int, ...]) -> bool:
+        """Whether the batch that starts here may be the one that the process died of, or come before it.
+
+        Then what lies before it should be committed first: else the next process would not come as far again.
+        """
+        wary = any(position < until for position, until in zip(positions, self.wary_until, strict=False))
+        return wary or self.careful_until is not None
 
     def _tries(self, batch: Batch) -> int:
         """How often this batch, or in careful times this record, was begun and not done."""

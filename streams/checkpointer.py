@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from streams import checkpoint
 from streams.checkpoint import BlobName
 from streams.errors import StoreUnavailable
-from streams.journal import Saved
+from streams.journal import JournalRecord, Saved
 from streams.pipeline import Pipeline
 from streams.shelf import Shelf, left_over
 from streams.store import Store
@@ -81,6 +81,7 @@ class Checkpointer:
     span: Span = field(default_factory=Span)
     inline: bool = True
     pending: Pending | None = None
+    telling: bool = False  # the record that names what was pending is on its way
     retry_at_s: float = 0.0
     failures: int = 0
     warned_bytes: int = 0
@@ -110,9 +111,14 @@ class Checkpointer:
         """For how long the state that a restart loads has been out of date; 0 when nothing would be replayed."""
         return self.store.clock() - self.safe_s if self.span.records else 0.0
 
-    def stepped(self, records: int, seconds: float) -> None:
-        """A batch was committed."""
-        self.span = Span(self.span.records + records, self.span.seconds + seconds)
+    def sent(self, task: Task, record: JournalRecord, seconds: float) -> None:
+        """A batch that took so long is on its way, with the state in its record or a checkpoint named by it."""
+        self.shelf.note_dropped(task.versions, record.sequence)
+        self.telling = record.checkpoint is not None
+        if record.state:
+            self.span, self.pending = Span(), None  # whatever is being written is older
+        else:
+            self.span = Span(self.span.records + record.records, self.span.seconds + seconds)
 
     def small(self, task: Task) -> bytes | None:
         """The sealed state, if it is small enough to ride in a journal record."""
@@ -140,8 +146,9 @@ class Checkpointer:
         self.pending = Pending(blob, sequence, self.span, tuple(positions), started_s)
 
     def done(self, task: Task) -> bool:
-        """Whether the blob that is being written is written, or failed, and the versions of models are."""
-        return self.pending is not None and self.pending.blob.done() and not task.versions.unsaved
+        """Whether the blob under way is written, or failed, the versions of models are, and the journal is untold."""
+        pending = self.pending
+        return pending is not None and not self.telling and pending.blob.done() and not task.versions.unsaved
 
     def finished(self, task: Task) -> Saved | None:
         """The checkpoint that is safe in the store and not yet in the journal."""
@@ -171,14 +178,13 @@ class Checkpointer:
         self.pending = Pending(done, sequence, self.span, tuple(positions), started_s)
         return self.finished(task)
 
-    def journaled(self, task: Task, sequence: int, positions: Iterable[int], saved: Saved | bytes | None) -> None:
-        """A journal record was committed, with this state in it or this checkpoint named by it."""
-        self.shelf.note_dropped(task.versions, sequence)
-        if isinstance(saved, bytes):
-            self.sequence, self.positions, self.span = sequence, tuple(positions), Span()
-            self.pending, self.safe_s = None, self.store.clock()  # whatever is being written is older
+    def journaled(self, task: Task, record: JournalRecord, positions: tuple[int, ...]) -> None:
+        """The record that was sent last is committed; its batch ends at these positions."""
+        saved, self.telling = record.checkpoint, False
+        if record.state:
+            self.sequence, self.positions, self.safe_s = record.sequence, positions, self.store.clock()
             if self.shelf.stale:
-                self._let_go(task, oldest=sequence)
+                self._let_go(task, oldest=record.sequence)
         elif saved is not None:
             pending = self.pending
             assert pending is not None

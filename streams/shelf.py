@@ -5,7 +5,7 @@
     checkpoint                      9 ◀── may be loaded: a replay of 10 may go back to the version
                                                     11 ◀── the oldest that may be loaded: now the blob is deleted
 
-A version is stored after the commit that kept it, and no state of after that commit counts as safe before it is: what a
+A version is stored once its batch is on its way, and no state of after that batch counts as safe before it is: what a
 crash takes away is kept again by the replay.
 """
 
@@ -46,7 +46,7 @@ class Shelf:
         versions.dropped.clear()
 
     def put_away(self, versions: Versions) -> None:
-        """Have stored what was kept by batches that are committed."""
+        """Have stored what was kept by batches that are on their way, or committed."""
         self._see_what_is_stored(versions)
         if self.store.clock() >= self.retry_at_s:
             for name, frozen in versions.unsaved.items():

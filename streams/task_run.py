@@ -21,7 +21,8 @@ STEP_S_MAX = 2.0
 class TaskRun:
     """One task: its buffers, the newest record of its journal, its checkpoints, and when its inputs brought something.
 
-    ``positions`` are the inputs' next offsets as committed; ``topic_ids`` Kafka's ids of their topics.
+    ``last`` is the newest record that was sent, and ``positions`` the inputs' next offsets behind it: one transaction
+    may still be under way. ``topic_ids`` are Kafka's ids of the topics.
     """
 
     task: Task
@@ -89,9 +90,14 @@ class TaskRun:
             state=saved if isinstance(saved, bytes) else None,
         )
 
-    def committed(self, record: JournalRecord, seconds: float) -> None:
-        """The record is in the journal; its batch took so long to step over."""
-        self.last = record
-        self.positions = tuple(record.ranges[topic][1] for topic in self.topics)
-        self.checkpoints.stepped(record.records, seconds)
-        self.checkpoints.journaled(self.task, record.sequence, self.positions, record.state or record.checkpoint)
+    def sent(self, record: JournalRecord, seconds: float) -> None:
+        """The record is on its way to the journal; its batch took so long to step over."""
+        self.last, self.positions = record, self._ends(record)
+        self.checkpoints.sent(self.task, record, seconds)
+
+    def committed(self, record: JournalRecord) -> None:
+        """The record is in the journal."""
+        self.checkpoints.journaled(self.task, record, self._ends(record))
+
+    def _ends(self, record: JournalRecord) -> tuple[int, ...]:
+        return tuple(record.ranges[topic][1] for topic in self.topics)

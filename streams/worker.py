@@ -2,17 +2,19 @@
 
 One turn of the loop, in this order:
 
-1. poll      take what has come
-2. cut       a batch a task, in canonical order
-3. step      predict and learn, in memory; small states are sealed
-4. begin     a transaction, after the learning: a slow model cannot time it out
-5. produce   a journal record a task, which names the checkpoint that is safe by now; then the outputs. In this order:
-             should Kafka ever end the transaction half-way (no KIP-890), there is a record to tell of it
-6. offsets   with the group's metadata, which fences a worker that lost its tasks
-7. commit
-8. checkpoint, when due: the state is pickled here, and stored beside the data path
+1. poll        take what has come
+2. cut         a batch a task, in canonical order
+3. step        predict and learn, in memory; small states are sealed
+4. settle      wait for the transaction of the turn before
+5. begin       a transaction, after the learning: a slow model cannot time it out
+6. produce     a journal record a task, which names the checkpoint that is safe by now; then the outputs. In this
+               order: should Kafka ever end the transaction half-way (no KIP-890), there is a record to tell of it
+7. checkpoint  when due: the state is pickled here, and stored beside the data path
+   meanwhile, beside the data path (streams/transactions.py):
+8. offsets     with the group's metadata, which fences a worker that lost its tasks
+9. commit
 
-A crash before 7 leaves nothing behind but memory that is gone; after 7, recovery replays from the last checkpoint. A
+A crash before 9 leaves nothing behind but memory that is gone; after 9, recovery replays from the last checkpoint. A
 transaction that fails leaves memory ahead of the log, so the worker gives up its tasks and rebuilds them: it never
 learns a batch twice in place. A batch that a model raises on is stepped over by a rebuilt task, without that record.
 """
@@ -21,16 +23,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from contextlib import suppress
+from dataclasses import replace
 
 from streams import observe
 from streams.attempts import Caution, deadly
 from streams.batch import Batch, InputBuffers
 from streams.checkpointer import Checkpointer, Span
-from streams.errors import Declined, ModelFailed
+from streams.errors import Declined, ModelFailed, PipelineError
 from streams.fingerprint import fingerprint
-from streams.journal import JOURNAL, Saved
 from streams.pipeline import Pipeline
 from streams.ports import Attempts, Background, BlobStore, Fetched, Log, Telemetry
 from streams.records import OUTPUTS
@@ -39,23 +40,13 @@ from streams.skipping import step_without
 from streams.store import Store
 from streams.task import Step, Task
 from streams.task_run import TaskRun
+from streams.transactions import Transactions, Work
 
 POLL_TIMEOUT_S = 0.1
 SETTLE_AFTER_S = 1.0
 """How long all inputs must have been silent before an empty batch takes the markers at their ends."""
 
 _log = logging.getLogger("riverrun.worker")
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A batch that was stepped over, and how long that took."""
-
-    run: TaskRun
-    batch: Batch
-    step: Step
-    seconds: float = 0.0
-    saved: Saved | bytes | None = None
 
 
 class Worker:
@@ -74,8 +65,8 @@ class Worker:
     clock, wall
         Seconds: one that only goes forward, for waiting; and since the Unix epoch, for reporting lag. Neither has any
         influence on what is put out.
-    background
-        Stores checkpoints beside the data path.
+    background, committing
+        Beside the data path: one stores checkpoints, the other commits transactions.
     attempts
         Remembers the batch that is being stepped over, should the process die of it.
     progress
@@ -92,16 +83,17 @@ class Worker:
         clock: Callable[[], float],
         wall: Callable[[], float],
         background: Background,
+        committing: Background,
         attempts: Attempts,
         progress: Callable[[int, int, int], None] = lambda _task, _done, _total: None,
     ) -> None:
         self.pipeline, self._log, self._attempts = pipeline, log, attempts
-        self._telemetry, self._clock, self._wall, self._progress = telemetry, clock, wall, progress
+        self._telemetry, self._clock, self._progress = telemetry, clock, progress
         self._store = Store(store, key, background, telemetry, clock)
         self._topics = pipeline.topics_read
-        self._written = {name: pipeline.topic(name) for name in (JOURNAL, *OUTPUTS)}
         self._index = {topic: index for index, topic in enumerate(self._topics)}
         self._fingerprint = fingerprint(pipeline)
+        self._transactions = Transactions(pipeline, log, telemetry, clock, wall, committing, self._fingerprint)
         self._idle_after_s = pipeline.idle_after.total_seconds()
         self._watch = observe.Watch(telemetry, log)
         self.runs: dict[int, TaskRun] = {}
@@ -112,8 +104,10 @@ class Worker:
             self._log.subscribe(list(self._topics), self)
             while not stop():
                 self.turn()
-            self._save([run for run in self.runs.values() if run.dirty])
+            self._save_changed(list(self.runs.values()))
         finally:
+            with suppress(PipelineError):  # it was left before that could be told: recovery sees what became of it
+                self._transactions.settle()
             self.runs.clear()
             self._log.close()
 
@@ -122,13 +116,18 @@ class Worker:
         for fetched in self._log.poll(self._poll_timeout_s(), self.pipeline.batch_max * 2):  # 1 poll
             self._take(fetched)
         now_s = self._clock()
-        self._save([run for run in self.runs.values() if run.last is None and now_s >= run.checkpoints.retry_at_s])
+        new = [run for run in self.runs.values() if run.last is None and now_s >= run.checkpoints.retry_at_s]
+        if new:
+            self._transactions.settle()
+            self._save(new)
         cut = [(run, batch) for run in self.runs.values() if (batch := self._cut(run, now_s)) is not None]  # 2 cut
+        if any(run.caution.wary(run.positions) for run, _ in cut) or not cut:
+            self._transactions.settle()
         if cut:
             with self._telemetry.span("batch"):
-                self._transact(cut, now_s)  # 3 to 7
+                self._transact(cut, now_s)  # 3 to 6
         squeezed = self._watch.look(list(self.runs.values()), now_s)
-        for run in self.runs.values():  # 8 checkpoint
+        for run in self.runs.values():  # 7 checkpoint
             if run.last is not None:
                 run.checkpoints.begin(run.task, run.last.sequence, run.positions, early=run in squeezed)
         observe.checkpoints(self._telemetry, self.runs.values())
@@ -139,12 +138,8 @@ class Worker:
             fields = {"task": run.task.partition, "sequence": run.next_sequence, "records": len(batch.records)}
             with self._telemetry.span("step", **fields):
                 work.append(self._step(run, batch))
-        stepped_s = self._clock()
-        with self._telemetry.span("commit"):
-            self._commit(work)
-        self._telemetry.observe("batch_seconds", stepped_s - began_s)
-        self._telemetry.observe("transaction_seconds", self._clock() - stepped_s)
-        observe.batches(self._telemetry, self._log, self._wall, [(w.run, w.batch, w.step) for w in work])
+        self._telemetry.observe("batch_seconds", self._clock() - began_s)
+        self._transactions.send(work)
 
     def _poll_timeout_s(self) -> float:
         waiting = any(run.buffers.waiting(i) for run in self.runs.values() for i in range(len(self._topics)))
@@ -188,8 +183,7 @@ class Worker:
             try:
                 step = run.task.step(batch)
             except ModelFailed as failed:
-                again = partial(self._recovered_task, run.task.partition)
-                run.task, batch, step = step_without(again, batch, failed)
+                run.task, batch, step = step_without(lambda: self._rebuilt(run.task.partition), batch, failed)
             run.caution.done()
         else:
             step = Step()
@@ -198,23 +192,13 @@ class Worker:
         saved = run.checkpoints.finished(run.task) or (run.checkpoints.small(run.task) if batch.records else None)
         return Work(run, batch, step, seconds, saved)
 
-    def _recovered_task(self, partition: int) -> Task:
+    def _rebuilt(self, partition: int) -> Task:
+        self._transactions.settle()
         return self._recover(partition).task
 
-    def _commit(self, work: list[Work]) -> None:
-        log, offsets = self._log, dict[tuple[str, int], int]()
-        records = [each.run.record(each.batch, each.step, self._fingerprint, each.saved) for each in work]
-        log.begin()  # 4
-        for each, record in zip(work, records, strict=True):  # 5
-            task = each.run.task
-            log.produce(self._written, task.partition, [record.output(task.partition, task.now_ms)])
-            offsets |= {(topic, task.partition): next_offset for topic, (_, next_offset) in record.ranges.items()}
-        for each in work:
-            log.produce(self._written, each.run.task.partition, each.step.outputs)
-        log.send_offsets(offsets)  # 6
-        log.commit()  # 7
-        for each, record in zip(work, records, strict=True):
-            each.run.committed(record, each.seconds)
+    def _save_changed(self, runs: list[TaskRun]) -> None:
+        self._transactions.settle()
+        self._save([run for run in runs if run.dirty])
 
     def _save(self, runs: list[TaskRun]) -> None:
         """Save the state of these tasks at once, and journal it. A store that fails leaves them as they are."""
@@ -224,10 +208,12 @@ class Worker:
             if saved is not None:
                 work.append(Work(run, run.nothing(), Step(), saved=saved))
         if work:
-            self._commit(work)
+            self._transactions.send(work)
+            self._transactions.settle()
 
     def assigned(self, partitions: list[int]) -> None:
         """The group gave us these tasks: bring them back, and read on where they stopped."""
+        self._transactions.settle()
         ids = {topic: self._log.topic_id(topic) for topic in self._topics}
         for partition in partitions:
             if partition >= self.pipeline.partitions:
@@ -301,7 +287,9 @@ class Worker:
     def revoked(self, partitions: list[int], *, lost: bool) -> None:
         """The group takes these tasks away. Unless they are lost already, their next owner need not replay."""
         runs = [run for partition in partitions if (run := self.runs.pop(partition, None))]
-        if not lost:
-            self._save([run for run in runs if run.dirty])
+        if lost:
+            self._transactions.settle()
+        else:
+            self._save_changed(runs)
         for partition in partitions:
             self._telemetry.forget(task=str(partition))

@@ -57,7 +57,7 @@ def _work(
     pipeline: Pipeline, settings: Settings, worker_id: str, telemetry: PrometheusTelemetry, stop: Callable[[], bool]
 ) -> None:
     group, key = pipeline.group, settings.signing_key_bytes()
-    with ThreadPoolExecutor(1) as background, Recovering() as bars:
+    with ThreadPoolExecutor(1) as background, ThreadPoolExecutor(1) as committing, Recovering() as bars:
         attempts = FolderAttempts(settings.data_folder(pipeline.name) / "attempts" / worker_id)
         reports = RecoveryReports(settings.confluent(), pipeline.topic("recovery"), worker_id)
 
@@ -71,8 +71,8 @@ def _work(
             try:
                 store = checkpoint_store(settings, pipeline)
                 log = KafkaLog(settings.confluent(), group, f"{group}-{worker_id}", worker_id)
-                clocks = time.monotonic, time.time
-                Worker(pipeline, log, store, key, telemetry, *clocks, background, attempts, progress).run(stop)
+                outside = telemetry, time.monotonic, time.time, background, committing, attempts, progress
+                Worker(pipeline, log, store, key, *outside).run(stop)
             except (OutcomeUnknown, BrokerUnreachable, StoreUnavailable) as error:
                 failures = 1 if time.monotonic() - started_s > PEACE_S else failures + 1
                 pause_s = min(0.1 * 2.0**failures, PAUSE_S_MAX)

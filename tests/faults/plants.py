@@ -31,13 +31,14 @@ from streams.records import OUTPUTS
 from streams.recovery import Recovered, _replay
 from streams.task import Step, Task
 from streams.task_run import TaskRun
-from streams.worker import Work, Worker
+from streams.transactions import Work
+from streams.worker import Worker
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 PLANTS: dict[str, Plant] = {}
 """By name; the docstring says what is missing."""
 
-_commit, _produce, _send_offsets = KafkaLog.commit, KafkaLog.produce, KafkaLog.send_offsets  # those that kill nobody
+_commit, _produce = KafkaLog.commit, KafkaLog.produce  # those that kill nobody
 
 
 def _plant(plant: Plant) -> Plant:
@@ -135,20 +136,21 @@ def replay_puts_out_again(patch: pytest.MonkeyPatch) -> None:
 @_plant
 def group_not_asked(patch: pytest.MonkeyPatch) -> None:
     """The offsets go without the group's generation: a worker that lost its tasks is not noticed."""
+    begin = KafkaLog.begin
 
-    def without(self: KafkaLog, next_offsets: Mapping[tuple[str, int], int]) -> None:
+    def without(self: KafkaLog) -> None:
         stranger = Consumer({**_addresses(self), "group.id": self._consumer_config["group.id"]})
         consumer, self._consumer = (
             self._consumer,
             SimpleNamespace(consumer_group_metadata=stranger.consumer_group_metadata),
         )
         try:
-            _send_offsets(self, next_offsets)
+            begin(self)
         finally:
             self._consumer = consumer
             stranger.close()
 
-    patch.setattr(KafkaLog, "send_offsets", without)
+    patch.setattr(KafkaLog, "begin", without)
 
 
 @_plant
@@ -164,6 +166,7 @@ def learning_in_the_transaction(patch: pytest.MonkeyPatch) -> None:
 
     def begin_first(self: Worker, run: TaskRun, batch: Batch) -> Work:
         ends = {(topic, run.task.partition): end for topic, (_, end) in zip(run.topics, batch.ranges, strict=True)}
+        self._transactions.settle()
         self._log.begin()
         self._log.send_offsets(ends)
         return step(self, run, batch)

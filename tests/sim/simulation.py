@@ -38,6 +38,10 @@ TURN_S = 0.3
 SHOWING_TURNS = 8
 """Enough for every worker to see the closing records of all its inputs before their silence is taken for idleness."""
 
+COMMIT_TURNS = 2
+"""In every second turn a transaction is committed at once, in the others only when its worker waits for it. In long
+turns too: a thread that commits is not kept from it for longer than a transaction may last."""
+
 TURNS_MAX = 3_000
 NAMES = "abcdef"
 EXPECTED = (Fenced, OutcomeUnknown, BrokerUnreachable, StoreUnavailable)
@@ -56,14 +60,17 @@ class Process:
     log: MemoryLog
     worker: Worker
     background: Background
+    committing: Background
     code: str
     gone: bool = False
 
-    def turn(self, also_background: bool) -> None:
-        """A turn of the loop, and now and then a piece of what it left to the background."""
+    def turn(self, also_background: bool, also_commit: bool) -> None:
+        """A turn of the loop, and now and then a piece of what it left to be done beside."""
         self.worker.turn()
         if also_background:
             self.background.turn()
+        if also_commit:
+            self.committing.turn()
 
 
 @dataclass
@@ -127,7 +134,9 @@ class Simulation:
             self._start(name)
         for process in list(self.processes.values()):
             if process not in self._stack and not process.gone:
-                self._supervise(process, partial(process.turn, self.turn % self.schedule.background_turns == 0))
+                committed_soon = seconds > TURN_S or self.turn % COMMIT_TURNS == 0
+                also = self.turn % self.schedule.background_turns == 0, committed_soon
+                self._supervise(process, partial(process.turn, *also))
         self.pass_time(seconds)
 
     def _second(self) -> None:
@@ -171,9 +180,9 @@ class Simulation:
     # Workers and their supervisor
 
     def _start(self, name: str) -> Process:
-        log, background = MemoryLog(self.cluster, name), Background()
-        worker = self.world.worker_on(log, background, self._attempts[name], self.pipelines[self._deployed])
-        process = self.processes[name] = Process(name, log, worker, background, self._deployed)
+        log, beside = MemoryLog(self.cluster, name), (Background(), Background())
+        worker = self.world.worker_on(log, *beside, self._attempts[name], self.pipelines[self._deployed])
+        process = self.processes[name] = Process(name, log, worker, *beside, self._deployed)
         topics = list(self.world.pipeline.topics_read)
         self._supervise(process, lambda: log.subscribe(topics, process.worker))
         return process

@@ -62,6 +62,7 @@ class World:
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     telemetry: Quiet = field(default_factory=Quiet)
     background: Background = field(default_factory=AtOnce)
+    committing: Background = field(default_factory=AtOnce)
     attempts: Attempts = field(default_factory=MemoryAttempts)
 
     def __post_init__(self) -> None:
@@ -97,18 +98,20 @@ class World:
 
     def new_worker(self, name: str = "a", pipeline: Pipeline | None = None, key: bytes = KEY) -> Worker:
         """A worker that has yet to ``run``."""
-        return self.worker_on(MemoryLog(self.cluster, name), self.background, self.attempts, pipeline, key)
+        log = MemoryLog(self.cluster, name)
+        return self.worker_on(log, self.background, self.committing, self.attempts, pipeline, key)
 
     def worker_on(
         self,
         log: MemoryLog,
         background: Background,
+        committing: Background,
         attempts: Attempts,
         pipeline: Pipeline | None = None,
         key: bytes = KEY,
     ) -> Worker:
         """The one place where tests make a worker."""
-        outside = self.telemetry, lambda: self.now_s, lambda: 0.0, background, attempts
+        outside = self.telemetry, lambda: self.now_s, lambda: 0.0, background, committing, attempts
         return Worker(pipeline or self.pipeline, log, self.blobs, key, *outside)
 
     def turn(self, worker: Worker) -> None:

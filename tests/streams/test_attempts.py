@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from streams.errors import ModelFailed
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
 from streams.task import Step, Task
+from tests.sim.background import Background
 from tests.sim.cluster import Crash
 from tests.sim.world import World
 from tests.streams import kit
@@ -88,17 +90,29 @@ class TestARecordThatKills:
         task = Task(made.pipeline, 0)
         outputs = []
         for batch in kit.batches(made.inputs(), 10**9):
-            from dataclasses import replace
-
             from streams.attempts import deadly
 
             outputs += task.step(replace(batch, skipped={(2, skip.offset): deadly()})).outputs
         for name, committed in made.outputs().items():
             assert committed == [(o.key, o.value, o.timestamp_ms) for o in outputs if o.name == name], name
 
-    def test_it_stays_skipped_in_a_replay(self, segfault: Counter[str]) -> None:
-        from dataclasses import replace
+    @pytest.mark.parametrize("batch_max", [1, 3, 16])
+    def test_it_is_found_though_the_batch_before_it_is_not_committed_yet(
+        self, segfault: Counter[str], batch_max: int
+    ) -> None:
+        made = world(replace(trips.pipeline, batch_max=batch_max))
+        deaths = 0
+        while not made.done:
+            made.committing = Background()  # what it held dies with the process
+            try:
+                made.run()
+            except Crash:
+                deaths += 1
+                assert deaths <= 5, "it dies for ever"
+        (skip,) = [skip for record in records(made) for skip in record.skipped]
+        assert (skip.topic, skip.reason) == ("starts", "crashed_the_worker")
 
+    def test_it_stays_skipped_in_a_replay(self, segfault: Counter[str]) -> None:
         made = world(replace(trips.pipeline, checkpoint_every=10**9))
         survive(made)
         made.cluster.evict("a")

@@ -186,7 +186,7 @@ class TestInTheBackground:
         turns(made, worker, 10)
         assert gauges["checkpoint_age_seconds", ""] == pytest.approx(waited_s + 10 * TURN_S)
         later.finish()
-        turns(made, worker, 1)
+        turns(made, worker, 2)  # the batch that tells of it is sent in one, and settled in the next
         assert gauges["replay_span_ratio", ""] < 1
 
     def test_seconds_of_work_fill_the_span_too(self) -> None:
