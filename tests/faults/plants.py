@@ -203,7 +203,10 @@ def revoked_tasks_kept(patch: pytest.MonkeyPatch) -> None:
     def kept(self: Worker, recovered: Recovered, topic_ids: dict[str, str]) -> TaskRun:
         return self.runs.get(recovered.task.partition) or start(self, recovered, topic_ids)
 
-    patch.setattr(Worker, "revoked", _nothing)
+    def only_settled(self: Worker, partitions: list[int], *, lost: bool) -> None:
+        self._transactions.settle()
+
+    patch.setattr(Worker, "revoked", only_settled)
     patch.setattr(Worker, "_start", kept)
 
 
