@@ -76,7 +76,7 @@ TABLE = [
     Breaks(
         "revoked-tasks-kept",
         processes.test_workers_from_1_to_4_to_1_under_load_with_a_quick_restart_that_moves_nothing,
-        r"journal record \d+ does not follow",
+        r"journal record \d+ does not follow|not within 8 s",  # the lag: two workers take back each other's offsets
         patience_s=8.0,
         session_ms=5_000,
     ),
