@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import pickle
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -21,6 +21,9 @@ from streams.ports import BlobStore
 
 LAYOUT = 4
 """Which layout of a task's state this is. One more when a state of before can no longer be restored."""
+
+PROTOCOL = 5
+"""Of pickling."""
 
 MAGIC = b"riverrun-checkpoint-%d\n" % LAYOUT
 _SIGNATURE_BYTES = 32
@@ -68,8 +71,14 @@ def superseded(names: Iterable[str], task: int, kept: Sequence[str]) -> list[str
 
 
 def freeze(state: Any) -> bytes:
-    """Pickle a state. All that must happen before the next step: what follows can be done beside it."""
-    return pickle.dumps(state, protocol=5)
+    """Pickle a state."""
+    return pickle.dumps(state, protocol=PROTOCOL)
+
+
+def freeze_here(state: Any) -> Callable[[], bytes]:
+    """Pickle a state before the next step: the simplest ``Freeze`` (streams/ports.py)."""
+    frozen = freeze(state)
+    return lambda: frozen
 
 
 def thaw(frozen: Any) -> Any:

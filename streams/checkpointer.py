@@ -1,9 +1,9 @@
-"""When one task is saved, so that a restart replays little, and how: the data path waits for the pickling alone.
+"""When one task is saved, so that a restart replays little, and how: the data path waits for a fork alone.
 
     steps       ───■───■───■───■───■───■───■───▶
-    half full            │ pickle                   span: what a restart would have to replay
-    background           └── compress, sign, store ──┐
-    journal                                          └▶ named by the next record: the span shrinks
+    half full            │ fork                     span: what a restart would have to replay
+    background           └ pickle, compress, sign, store ┐
+    journal                                              └▶ named by the next record: the span shrinks
     full                         the task waits until the store has taken it
 
 A state that is small rides in every journal record, and the span is always empty.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from streams.checkpoint import BlobName
 from streams.errors import StoreUnavailable
 from streams.journal import JournalRecord, Saved
 from streams.pipeline import Pipeline
+from streams.ports import Freeze
 from streams.shelf import Shelf, left_over
 from streams.store import Store
 from streams.task import Task
@@ -47,10 +48,11 @@ class Span:
 
 
 class Written(NamedTuple):
-    """A blob that is safe in the store: its name, and its size in bytes."""
+    """A blob that is safe in the store: its name, and its size in bytes, as it is and as it was pickled."""
 
     name: str
     size: int
+    pickled: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +126,14 @@ class Checkpointer:
         """The sealed state, if it is small enough to ride in a journal record."""
         if not self.inline or task.versions.unsaved:
             return None
-        sealed = checkpoint.seal(self._freeze(task), self.store.key)
+        pickled = self._frozen(task)()
+        sealed = checkpoint.seal(pickled, self.store.key)
+        self._weigh(task, len(pickled))
         self.inline = len(sealed) <= self.pipeline.inline_bytes_max
         return sealed if self.inline else None
 
     def begin(self, task: Task, sequence: int, positions: Iterable[int], *, early: bool = False) -> None:
-        """Pickle the state and have it written in the background, if it is time to; ``early``: before it is.
+        """Take the state, and have it written in the background, if it is time to; ``early``: before it is.
 
         Versions of models are stored whenever there are any. The state after the record ``sequence`` is committed.
         """
@@ -137,10 +141,11 @@ class Checkpointer:
         if self.pending or self.store.clock() < self.retry_at_s or not (early or self._filled(0.5)):
             return
         started_s = self.store.clock()
-        frozen = self._freeze(task)
+        frozen = self._frozen(task, self.store.freeze)
 
         def write() -> Written:
-            return self._write(checkpoint.seal(frozen, self.store.key), sequence)
+            pickled = frozen()
+            return self._write(checkpoint.seal(pickled, self.store.key), sequence, len(pickled))
 
         blob = self.store.background.submit(write)
         self.pending = Pending(blob, sequence, self.span, tuple(positions), started_s)
@@ -165,13 +170,13 @@ class Checkpointer:
     def now(self, task: Task, sequence: int, positions: Iterable[int]) -> Saved | bytes | None:
         """Save at once what will be the state after the record ``sequence``; None when the store does not take it."""
         started_s = self.store.clock()
-        sealed = checkpoint.seal(self._freeze(task), self.store.key)
-        done = Future[Written]()
+        pickled = self._frozen(task)()
+        sealed, done = checkpoint.seal(pickled, self.store.key), Future[Written]()
         try:
             self.shelf.store_now(task.versions)
             if len(sealed) <= self.pipeline.inline_bytes_max:
                 return sealed
-            done.set_result(self._write(sealed, sequence))
+            done.set_result(self._write(sealed, sequence, len(pickled)))
         except StoreUnavailable as error:
             self._failed(error)
             return None
@@ -190,7 +195,9 @@ class Checkpointer:
             assert pending is not None
             self.sequence, self.positions, self.safe_s = saved.sequence, pending.positions, pending.started_s
             self.span, self.pending, self.failures = self.span.less(pending.span), None, 0
-            self.inline = pending.blob.result().size <= self.pipeline.inline_bytes_max
+            written = pending.blob.result()
+            self.inline = written.size <= self.pipeline.inline_bytes_max
+            self._weigh(task, written.pickled)
             self.names.append(saved.name)
             del self.names[:-KEPT]
             oldest = BlobName.parse(self.names[0])
@@ -214,29 +221,30 @@ class Checkpointer:
             fields = {"task": self.partition}
             _log.warning("task %d: old checkpoints stay for now: %s", self.partition, error, extra=fields)
 
-    def _freeze(self, task: Task) -> bytes:
-        started_s = self.store.clock()
-        with self.store.telemetry.span("freeze", task=self.partition):
-            frozen = checkpoint.freeze(task.state())
-        tell, label = self.store.telemetry, str(self.partition)
-        tell.observe("checkpoint_pickle_seconds", self.store.clock() - started_s, task=label)
-        tell.gauge("checkpoint_bytes", len(frozen), task=label)
-        if len(frozen) > max(self.pipeline.state_bytes_max, 2 * self.warned_bytes):
-            self.warned_bytes = len(frozen)
+    def _frozen(self, task: Task, freeze: Freeze = checkpoint.freeze_here) -> Callable[[], bytes]:
+        started_s, tell = self.store.clock(), self.store.telemetry
+        with tell.span("freeze", task=self.partition):
+            frozen = freeze(task.state())
+        tell.observe("checkpoint_pickle_seconds", self.store.clock() - started_s, task=str(self.partition))
+        return frozen
+
+    def _write(self, sealed: bytes, sequence: int, pickled: int) -> Written:
+        with self.store.telemetry.span("store", task=self.partition, bytes=len(sealed)):
+            return Written(checkpoint.write(self.store.blobs, sealed, self.partition, sequence), len(sealed), pickled)
+
+    def _weigh(self, task: Task, pickled: int) -> None:
+        self.store.telemetry.gauge("checkpoint_bytes", pickled, task=str(self.partition))
+        if pickled > max(self.pipeline.state_bytes_max, 2 * self.warned_bytes):
+            self.warned_bytes = pickled
             _log.warning(
                 "the state of task %d is %d bytes, over its budget of %d: saving and moving it is slow. Largest: %s. "
                 "Bound the models (a tree's max_size), shorten expire_after or windows, or raise state_bytes_max",
                 self.partition,
-                len(frozen),
+                pickled,
                 self.pipeline.state_bytes_max,
                 ", ".join(f"{name} {size}" for name, size in sizes(task.state())[:3]),
-                extra={"task": self.partition, "bytes": len(frozen)},
+                extra={"task": self.partition, "bytes": pickled},
             )
-        return frozen
-
-    def _write(self, sealed: bytes, sequence: int) -> Written:
-        with self.store.telemetry.span("store", task=self.partition, bytes=len(sealed)):
-            return Written(checkpoint.write(self.store.blobs, sealed, self.partition, sequence), len(sealed))
 
     def _failed(self, error: StoreUnavailable) -> None:
         self.failures += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -123,6 +123,13 @@ class Background(Protocol):
     """Does work beside the data path, a piece at a time: an executor of one thread, or a test that says when."""
 
     def submit(self, work: Callable[[], T], /) -> Future[T]: ...
+
+
+Freeze = Callable[[Any], Callable[[], bytes]]
+"""Takes a state as it is now, between two steps, and gives what waits for its pickle: called once, in the background.
+
+That may raise StoreUnavailable.
+"""
 
 
 class Attempts(Protocol):

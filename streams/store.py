@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streams.ports import Background, BlobStore, Telemetry
+from streams.checkpoint import freeze_here
+from streams.ports import Background, BlobStore, Freeze, Telemetry
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """Checkpoints and versions lie in ``blobs``, signed with ``key``; ``background`` writes them beside the data path.
 
-    ``clock`` gives seconds and only goes forward.
+    ``clock`` gives seconds and only goes forward; ``freeze`` pickles a checkpoint's state.
     """
 
     blobs: BlobStore
@@ -20,3 +21,4 @@ class Store:
     background: Background
     telemetry: Telemetry
     clock: Callable[[], float]
+    freeze: Freeze = freeze_here

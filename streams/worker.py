@@ -9,7 +9,7 @@ One turn of the loop, in this order:
 5. begin       a transaction, after the learning: a slow model cannot time it out
 6. produce     a journal record a task, which names the checkpoint that is safe by now; then the outputs. In this
                order: should Kafka ever end the transaction half-way (no KIP-890), there is a record to tell of it
-7. checkpoint  when due: the state is pickled here, and stored beside the data path
+7. checkpoint  when due: the state is taken here; pickled and stored beside the data path
    meanwhile, beside the data path (streams/transactions.py):
 8. offsets     with the group's metadata, which fences a worker that lost its tasks
 9. commit
@@ -29,11 +29,12 @@ from dataclasses import replace
 from streams import observe
 from streams.attempts import Caution, deadly
 from streams.batch import Batch, InputBuffers
+from streams.checkpoint import freeze_here
 from streams.checkpointer import Checkpointer, Span
 from streams.errors import Declined, ModelFailed, PipelineError
 from streams.fingerprint import fingerprint
 from streams.pipeline import Pipeline
-from streams.ports import Attempts, Background, BlobStore, Fetched, Log, Telemetry
+from streams.ports import Attempts, Background, BlobStore, Fetched, Freeze, Log, Telemetry
 from streams.records import OUTPUTS
 from streams.recovery import Recovered, recover
 from streams.skipping import step_without
@@ -71,6 +72,8 @@ class Worker:
         Remembers the batch that is being stepped over, should the process die of it.
     progress
         Told of a recovery: which task, records replayed, records to replay.
+    freeze
+        Pickles the states of checkpoints.
     """
 
     def __init__(
@@ -86,10 +89,11 @@ class Worker:
         committing: Background,
         attempts: Attempts,
         progress: Callable[[int, int, int], None] = lambda _task, _done, _total: None,
+        freeze: Freeze = freeze_here,
     ) -> None:
         self.pipeline, self._log, self._attempts = pipeline, log, attempts
         self._telemetry, self._clock, self._progress = telemetry, clock, progress
-        self._store = Store(store, key, background, telemetry, clock)
+        self._store = Store(store, key, background, telemetry, clock, freeze)
         self._topics = pipeline.topics_read
         self._index = {topic: index for index, topic in enumerate(self._topics)}
         self._fingerprint = fingerprint(pipeline)
@@ -270,6 +274,7 @@ class Worker:
             sequence=safe.sequence if safe else -1,
             positions=tuple(safe.ranges[topic][1] if safe and topic in safe.ranges else 0 for topic in self._topics),
             span=Span(recovered.replayed),
+            inline=safe is None or safe.state is not None,
         )
         return TaskRun(
             recovered.task,

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from connectors.attempts import FolderAttempts
+from connectors.forked import ForkedFreeze
 from connectors.kafka_log import KafkaLog
 from connectors.kafka_recoveries import RecoveryReports
 from infra.logs import log_to_stderr
@@ -65,13 +66,13 @@ def _work(
             bars.show(task, replayed, total)
             reports.tell(task, replayed, total)
 
-        failures = 0
+        failures, freeze = 0, ForkedFreeze()
         while not stop():
             started_s = time.monotonic()
             try:
                 store = checkpoint_store(settings, pipeline)
                 log = KafkaLog(settings.confluent(), group, f"{group}-{worker_id}", worker_id)
-                outside = telemetry, time.monotonic, time.time, background, committing, attempts, progress
+                outside = telemetry, time.monotonic, time.time, background, committing, attempts, progress, freeze
                 Worker(pipeline, log, store, key, *outside).run(stop)
             except (OutcomeUnknown, BrokerUnreachable, StoreUnavailable) as error:
                 failures = 1 if time.monotonic() - started_s > PEACE_S else failures + 1

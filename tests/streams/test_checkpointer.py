@@ -112,6 +112,15 @@ class TestSmallStates:
         assert re.fullmatch(r"s+[.c]+s+", shapes), shapes
         assert made.outputs() == undisturbed(made)
 
+    def test_one_that_was_in_a_blob_is_not_tried_in_the_journal_after_a_restart(self) -> None:
+        for room, inline in ((100_000, True), (0, False)):
+            made = world(inline_bytes_max=room)
+            turns(made, made.worker(), 12)
+            made.cluster.evict("a")
+            worker = made.worker()
+            turns(made, worker, 1)
+            assert {run.checkpoints.inline for run in worker.runs.values()} == {inline}
+
     def test_a_state_of_another_key_is_not_unpickled(self) -> None:
         from streams.errors import CheckpointCorrupt
 
