@@ -93,11 +93,18 @@ class Caution:
         return wary or self.careful_until is not None
 
     def _tries(self, batch: Batch) -> int:
-        """How often this batch, or in careful times this record, was begun and not done."""
+        """How often this batch, or in careful times this record, was begun and not done.
+
+        A batch that holds the first record of the one before counts as the same: what that one came behind was not
+        committed yet, so it is cut from an earlier place now.
+        """
         last, careful = self.last, self.careful_until is not None
-        if last is None or last.first != _first(batch) or careful != (last.careful_until is not None):
+        if last is None or careful != (last.careful_until is not None):
             return 0
-        return last.tries
+        index, offset = last.first
+        start, end = batch.ranges[index]
+        same = last.first == _first(batch) if careful else start <= offset < end
+        return last.tries if same else 0
 
     def verdict(self, batch: Batch) -> Literal["try", "skip"]:
         """Whether the one record of this batch has killed the process often enough."""

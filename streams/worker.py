@@ -212,8 +212,9 @@ class Worker:
             if saved is not None:
                 work.append(Work(run, run.nothing(), Step(), saved=saved))
         if work:
-            self._transactions.send(work)
-            self._transactions.settle()
+            with self._telemetry.span("save"):
+                self._transactions.send(work)
+                self._transactions.settle()
 
     def assigned(self, partitions: list[int]) -> None:
         """The group gave us these tasks: bring them back, and read on where they stopped."""

@@ -242,10 +242,11 @@ class Real:
 
     def until_done(self, deadline_s: float = 90.0) -> None:
         """Wait until all but the closing records is processed, or nobody is left to do so."""
-        self.until(lambda: self.processed() or self._deserted(), deadline_s)
+        self.until(lambda: self.processed() or self.deserted(), deadline_s)
         assert self.processed(), f"every worker has ended; {self._logs()}"
 
-    def _deserted(self) -> bool:
+    def deserted(self) -> bool:
+        """Whether every worker has ended, with nobody to start it again."""
         return not self.tended and all(worker.poll() is not None for worker in self.running)
 
     def processed(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from river import base
 
 from models import Learner
 from streams import journal
+from streams.attempts import Caution
+from streams.batch import Batch
 from streams.errors import ModelFailed
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
+from streams.ports import Record
 from streams.task import Step, Task
 from tests.sim.background import Background
 from tests.sim.cluster import Crash
@@ -111,6 +115,14 @@ class TestARecordThatKills:
                 assert deaths <= 5, "it dies for ever"
         (skip,) = [skip for record in records(made) for skip in record.skipped]
         assert (skip.topic, skip.reason) == ("starts", "crashed_the_worker")
+
+    def test_a_batch_that_is_cut_from_an_earlier_place_now_counts_as_the_one_that_died(self) -> None:
+        kept: dict[int, bytes] = {}
+        store = SimpleNamespace(load=kept.get, save=kept.__setitem__, clear=kept.pop)
+        for start in (5, 3, 4):  # what came before offset 5 was not committed when the process died
+            records = [(0, Record(offset, 1_000, None, b"")) for offset in range(start, 9)]
+            Caution.after_restart(store, 0, (3,)).begin(Batch(((start, 9),), records))
+        assert Caution.after_restart(store, 0, (3,)).records_max((3,), 100) == 1
 
     def test_it_stays_skipped_in_a_replay(self, segfault: Counter[str]) -> None:
         made = world(replace(trips.pipeline, checkpoint_every=10**9))
