@@ -21,6 +21,7 @@ from infra.state import checkpoint_store
 from infra.stopping import wait_for
 from infra.telemetry import PrometheusTelemetry
 from infra.tracing import traced
+from models import compiled
 from streams.check import refuse_mistakes
 from streams.errors import BrokerUnreachable, OutcomeUnknown, PipelineError, StoreUnavailable
 from streams.pipeline import Pipeline, load_pipeline
@@ -48,7 +49,7 @@ def run_worker(
     log_to_stderr(settings.log_format, pipeline=pipeline.name, role="worker", id=worker_id)
     gc.set_threshold(*GC_THRESHOLDS)
     only = only_one(settings.data_folder(pipeline.name), f"worker {worker_id}")
-    with only, traced(pipeline.name, "worker", worker_id) as span:
+    with only, traced(pipeline.name, "worker", worker_id) as span, compiled.used():
         telemetry = PrometheusTelemetry(pipeline.name, span)
         with telemetry.announced(settings.home, "worker", worker_id, metrics_port):
             _work(pipeline, settings, worker_id, telemetry, stop)
