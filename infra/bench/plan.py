@@ -1,0 +1,167 @@
+"""What a rate of events needs, by measured costs: partitions, workers, brokers, network, state, latency. No I/O."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from infra.bench.costs import Costs
+from infra.bench.queueing import Load, Waited, simulate
+
+
+class Assumed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was not measured. The page and the command show it beside each plan.
+
+    ``busy`` is how much of a worker's or broker's core, and of a broker's network, is planned for. A broker's limit of
+    partitions is Kafka's own recommendation (KIP-578: 4,000 a broker, 200,000 a cluster). A copy on another broker is
+    taken to cost as much as the first. ``label_after_s`` is how long an event waits for its label.
+    """
+
+    busy: float = 0.5
+    partitions_per_worker: int = 2
+    replication: int = 3
+    broker_cores: int = 8
+    broker_partitions: int = 4_000
+    cluster_partitions: int = 200_000
+    broker_bytes_per_s: float = 1.25e9 / 2
+    label_after_s: float = 60.0
+    load_bytes_per_s: float = 26e6
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """For one pipeline at one rate. ``limits`` says in sentences what stands in the way; it is empty if nothing does.
+
+    ``worker_cores`` are cores that workers keep busy, ``bytes_in_per_s`` what is written to the inputs, and
+    ``bytes_out_per_s`` what workers write, each before copies. ``state_bytes`` is of all tasks, pickled.
+    """
+
+    rate: float
+    partitions: int
+    workers: int
+    worker_cores: float
+    brokers: int
+    brokers_by: str
+    broker_cores: float
+    transactions_per_s: float
+    bytes_in_per_s: float
+    bytes_out_per_s: float
+    state_bytes: float
+    task_state_bytes: float
+    recovery_s: float
+    p50_ms: float
+    p99_ms: float
+    busy: float
+    limits: list[str]
+
+
+def plan(costs: Costs, rate: float, assumed: Assumed | None = None, latency_ms: float | None = None) -> Plan:
+    """What ``rate`` events a second need; with ``latency_ms``, so many workers that 99 of 100 events are not above it.
+
+    The tasks of a pipeline share nothing, so that n workers are n times one, each with a core of its own; and keys are
+    taken to spread evenly, apart from the hottest one.
+    """
+    assumed = assumed or Assumed()
+    workers = max(1, math.ceil(rate / (assumed.busy * costs.events_per_s)))
+    waited = _waited(costs, rate, workers, assumed)
+    limits = []
+    if latency_ms is not None:
+        workers, waited = _quicker(costs, rate, workers, assumed, latency_ms)
+        if waited.p99_ms > latency_ms:
+            limits.append(
+                f"a p99 of {latency_ms:,.0f} ms is not met, however many workers: a commit takes {costs.commit_ms:,.1f} "
+                f"ms, and an event waits for a younger label, {costs.idle_after_ms:,.0f} ms (idle_after) at the most"
+            )
+    partitions = tasks_of(workers, assumed)
+    hottest = rate * costs.hottest_key / costs.events_per_s
+    if hottest > assumed.busy:
+        limits.append(
+            f"the hottest key has {costs.hottest_key:.2%} of the events, {hottest:,.1f} times what one task works off; a "
+            "key is in one task, so more partitions do not help: split the key, or make an event cheaper"
+        )
+    state = costs.state_bytes + assumed.label_after_s * rate / partitions * costs.waiting_bytes
+    transactions = workers * waited.batches_per_s
+    broker_cores = assumed.replication * (
+        rate * costs.broker_event_us + transactions * costs.broker_batch_us
+    ) * 1e-6
+    brokers, by = _brokers(costs, rate, partitions, broker_cores, assumed)
+    if partitions * costs.topics * assumed.replication > assumed.cluster_partitions:
+        limits.append(
+            f"{partitions:,} partitions of {costs.topics} topics in {assumed.replication} copies are more than the "
+            f"{assumed.cluster_partitions:,} of one cluster: spread the pipeline over several clusters, by key"
+        )
+    cores = (rate * costs.worker_event_us + transactions * costs.worker_batch_us) * 1e-6
+    return Plan(
+        rate=rate,
+        partitions=partitions,
+        workers=workers,
+        worker_cores=cores,
+        brokers=brokers,
+        brokers_by=by,
+        broker_cores=broker_cores,
+        transactions_per_s=transactions,
+        bytes_in_per_s=rate * costs.bytes_in,
+        bytes_out_per_s=rate * costs.bytes_out,
+        state_bytes=state * partitions,
+        task_state_bytes=state,
+        recovery_s=state / assumed.load_bytes_per_s + costs.replay_max_s,
+        p50_ms=waited.p50_ms,
+        p99_ms=waited.p99_ms,
+        busy=waited.busy,
+        limits=limits,
+    )
+
+
+def tasks_of(workers: int, assumed: Assumed) -> int:
+    """Partitions for so many workers: some to spare, as their number is chosen once. One stays one.
+
+    >>> tasks_of(1, Assumed()), tasks_of(20, Assumed())
+    (1, 40)
+    """
+    return 1 if workers == 1 else workers * assumed.partitions_per_worker
+
+
+def load_of(costs: Costs, events_per_s: float, tasks: int = 1) -> Load:
+    """One worker at such a rate, for the simulation."""
+    return Load(
+        events_per_s=events_per_s,
+        event_s=costs.event_us * 1e-6,
+        batch_s=costs.batch_us * 1e-6,
+        commit_s=costs.commit_ms * 1e-3,
+        reach_s=costs.reach_ms * 1e-3,
+        tasks=tasks,
+        labels_per_event=costs.labels_per_event,
+        idle_after_s=costs.idle_after_ms * 1e-3,
+        batch_max=costs.batch_max,
+    )
+
+
+def _waited(costs: Costs, rate: float, workers: int, assumed: Assumed) -> Waited:
+    return simulate(load_of(costs, rate / workers, tasks_of(workers, assumed) // workers))
+
+
+def _quicker(costs: Costs, rate: float, workers: int, assumed: Assumed, latency_ms: float) -> tuple[int, Waited]:
+    """The fewest workers of a few more and more that are quick enough; else those that are quickest."""
+    tried = {}
+    for more in (1.0, 1.25, 1.5, 2.0, 3.0, 5.0):
+        count = math.ceil(workers * more)
+        tried[count] = waited = _waited(costs, rate, count, assumed)
+        if waited.p99_ms <= latency_ms:
+            return count, waited
+    best = min(tried, key=lambda count: tried[count].p99_ms)
+    return best, tried[best]
+
+
+def _brokers(costs: Costs, rate: float, partitions: int, cores: float, assumed: Assumed) -> tuple[int, str]:
+    """How many, and what asks for so many. Out go: inputs to workers and sink, outputs to the sink, and the copies."""
+    copies = assumed.replication - 1
+    written = rate * (costs.bytes_in + costs.bytes_out)
+    out = rate * (2 * costs.bytes_in + costs.bytes_out) + copies * written
+    asked = {
+        "copies": float(assumed.replication),
+        "cores": cores / (assumed.busy * assumed.broker_cores),
+        "network": max(out, written * (1 + copies)) / assumed.broker_bytes_per_s,
+        "partitions": partitions * costs.topics * assumed.replication / assumed.broker_partitions,
+    }
+    by = max(asked, key=lambda name: asked[name])
+    return math.ceil(asked[by]), by
