@@ -9,38 +9,39 @@ import msgspec
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured of one pipeline on one machine. "An event" is one with all that comes with it: its label, its
-    share of the references.
-
-    ``event_us`` and ``batch_us`` are what a task's main thread needs for an event, and for a batch besides, in µs of
-    real time on the machine as it was; the others in µs are CPU time of all threads and processes. ``bytes_in`` and
-    ``bytes_out`` are bytes on the broker's disk an event, compressed. Latencies are from publishing an event to holding
-    its committed prediction, at ``half_rate`` events a second, half of saturation.
+    share of the references. Bytes are those on the broker's disk, compressed.
     """
 
     pipeline: str
-    events_per_s: float  # one task that works off a backlog
-    event_us: float
-    batch_us: float
-    worker_event_us: float
-    worker_batch_us: float
-    broker_event_us: float
-    broker_batch_us: float
+    seen_per_s: float  # events that one task worked off of a backlog
+    events_per_s: float  # the same without the time that its main thread waited for a core: what it does with one
+    event_us: float  # µs of the main thread an event
+    batch_us: float  # and a batch besides
+    worker_us: float  # CPU an event, of all threads and of the copies that pickle checkpoints
+    worker_batch_us: float  # and a batch besides
+    broker_us: float  # CPU of one broker an event: taking in, giving to the worker, taking its outputs
+    broker_batch_us: float  # and a transaction besides
     commit_ms: float  # begin to committed, beside the data path
     reach_ms: float  # publish to read, without a worker in between
-    bytes_in: float
+    bytes_in: float  # an event
     bytes_out: float
     labels_per_event: float
-    waiting_bytes: float  # of a task's state, for an event that waits for its label
     state_bytes: float  # of a task, pickled, behind the measurement
+    models_bytes: float  # of that: what does not grow with the rate
+    waiting_bytes: float  # by which it grows with an event that waits for its label
+    kept_bytes: float  # and with one whose label has come: remembered for expire_after, windows included
     memory_bytes: float  # of a worker
     hottest_key: float  # share of events
     rejected: float  # share of records
-    half_rate: float
-    p50_ms: float
+    steady_rate: float  # events a second of the open loop: half of what was seen, or a quarter
+    p50_ms: float  # from publishing an event to holding its committed prediction, in the open loop
     p99_ms: float
+    others_cores: float  # kept busy by processes that have nothing to do with it, meanwhile
     topics: int
     idle_after_ms: float
     batch_max: int
+    expire_after_s: float
+    pending_max: int
     replay_max_s: float
 
 
@@ -56,8 +57,10 @@ class Look(NamedTuple):
     commits: float
     commit_s: float
     main_s: float  # CPU of the worker's main thread
-    worker_s: float  # of the whole worker, and the copies of it that pickle checkpoints
+    queued_s: float  # time that it waited for a core
+    worker_s: float  # CPU of the whole worker, and of the copies of it that pickle checkpoints
     broker_s: float
+    others_s: float  # CPU of all other processes of the machine, but ours
 
     def since(self, before: Look) -> Look:
         """What came in between."""
@@ -76,6 +79,5 @@ def split(few: tuple[float, float, float], many: tuple[float, float, float]) -> 
     (few_s, few_events, few_batches), (many_s, many_events, many_batches) = few, many
     crossed = few_events * many_batches - many_events * few_batches
     batch_s = (few_events * many_s - many_events * few_s) / crossed if crossed > 0 else 0.0
-    batch_s = min(max(batch_s, 0.0), many_s / many_batches if many_batches else 0.0)
-    event_s = max(few_s - few_batches * batch_s, 0.0) / few_events if few_events else 0.0
-    return event_s * 1e6, batch_s * 1e6
+    batch_s = min(max(batch_s, 0.0), few_s / few_batches, many_s / many_batches)
+    return 1e6 * (few_s - few_batches * batch_s) / few_events, 1e6 * batch_s

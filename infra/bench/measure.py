@@ -2,16 +2,14 @@
 
 1. warm up      some records, to learn roughly how fast it is
 2. saturation   a backlog of some seconds of work: how fast it is worked off, and what that costs
-3. open loop    half of that rate, steadily: how long an event waits for its committed prediction
+3. open loop    half of that rate, steadily, or a quarter: how long an event waits for its committed prediction
 4. the bill     bytes on the disk, state, memory; costs an event and a batch from 2 and 3, whose batches differ in size
 """
 
 from __future__ import annotations
 
-import pickle
 import time
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,12 +23,16 @@ from infra.bench.running import AtWork, at_work
 from infra.bench.sending import Sender, Watching, reach_s
 from infra.bench.stream import Row, Stream
 from streams.batch import Batch
+from streams.checkpointer import sizes
 from streams.pipeline import Pipeline
 from streams.ports import Record
 from streams.task import Task
 
 WARM_EVENTS, EVENTS_MAX = 300, 400_000
 SILENT_S = 60.0
+SHARES, BEHIND_S_MAX = (0.5, 0.25), 0.4
+"""Of saturation. Broker, worker and sender share the machine: if half of it is too much for that, a quarter is sent."""
+
 PING = "riverrun-bench-ping"
 Tell = Callable[[str, float], None]
 """Told which stage it is, and how much of the whole is done, from 0 to 1."""
@@ -46,7 +48,7 @@ class Duration(NamedTuple):
 def measure(file: Path, pipeline: Pipeline, stream: Stream, duration: Duration, tell: Tell) -> Costs:
     """Run the pipeline and say what it costs. Raises Declined when its worker ends, or comes to a standstill."""
     spacing = _Spacing()
-    waiting_bytes = _waiting_bytes(pipeline, stream)
+    growth = state_growth(pipeline, stream)
     tell("broker and worker start", 0.0)
     with at_work(file, pipeline) as run:
         config = run.settings.confluent()
@@ -57,14 +59,15 @@ def measure(file: Path, pipeline: Pipeline, stream: Stream, duration: Duration, 
         rate = _warm_up(run, sender, duration.backlog_s / 2)
         spacing.rate = rate
         tell("saturation: a backlog is worked off", 0.35)
-        full = _saturation(run, sender, rate, duration.backlog_s)
-        tell("open loop at half of it", 0.6)
-        half_rate = 0.5 * full.events / full.at_s
-        spacing.rate = half_rate
-        waits, half = _open_loop(run, sender, half_rate, duration.steady_s)
+        backlog = _saturation(run, sender, rate, duration.backlog_s)
+        for place, share in enumerate(SHARES):
+            tell(f"open loop at {share:.0%} of it", 0.6 + 0.15 * place)
+            spacing.rate = share * backlog.took.events / backlog.took.at_s
+            steady = _open_loop(run, sender, spacing.rate, duration.steady_s)
+            if steady.behind_s < BEHIND_S_MAX:
+                break
         tell("the bill", 0.9)
-        reach = _reach_s(run)
-        return _bill(run, stream, began, full, half, _Latency(half_rate, waits, reach), waiting_bytes)
+        return _bill(run, stream, run.look().since(began), backlog, steady, growth)
 
 
 class _Spacing:
@@ -76,10 +79,21 @@ class _Spacing:
         return 1_000 / self.rate
 
 
-class _Latency(NamedTuple):
+class _Backlog(NamedTuple):
+    """How many events were sent, and what went on while they were, and while they were worked off."""
+
+    events: int
+    filled: Look
+    took: Look
+
+
+class _Steady(NamedTuple):
+    """An open loop: its rate, what went on, how long events waited, and how far behind it was at the end."""
+
     rate: float
+    took: Look
     waits_s: list[float]
-    reach_s: float
+    behind_s: float
 
 
 def _warm_up(run: AtWork, sender: Sender, seconds: float) -> float:
@@ -94,20 +108,25 @@ def _warm_up(run: AtWork, sender: Sender, seconds: float) -> float:
     return rate
 
 
-def _saturation(run: AtWork, sender: Sender, rate: float, seconds: float) -> Look:
-    """What it took to work off a backlog: from when all of it was there, until a little of it was left."""
-    events = min(round(rate * seconds), EVENTS_MAX)
-    before = run.look()
-    sender.send(events)
-    began = run.look()
-    if sender.events - began.events < events / 2:  # as fast as the sender
-        began = before
-    ended = _wait_for(run, sender.events - events * 0.05)
-    return ended.since(began)
+def _saturation(run: AtWork, sender: Sender, rate: float, seconds: float) -> _Backlog:
+    """From when all of a backlog was there, until a little of it was left; long enough to be told from noise."""
+    for _ in range(3):
+        events = min(round(rate * seconds), EVENTS_MAX)
+        before = run.look()
+        sender.send(events)
+        began = run.look()
+        filled = began.since(before)
+        if sender.events - began.events < events / 2:  # as fast as the sender
+            began = before
+        took = _wait_for(run, sender.events - events * 0.05).since(began)
+        if took.at_s > seconds / 2 or events == EVENTS_MAX:
+            break
+        rate = took.events / took.at_s
+    return _Backlog(events, filled, took)
 
 
-def _open_loop(run: AtWork, sender: Sender, rate: float, seconds: float) -> tuple[list[float], Look]:
-    """Seconds that events waited, but those of the first second; and what it took."""
+def _open_loop(run: AtWork, sender: Sender, rate: float, seconds: float) -> _Steady:
+    """Send steadily. How long events waited is told of all but those of the first second."""
     _wait_for(run, sender.events)
     topic = run.pipeline.topic("predictions")
     end = end_offsets(run.settings.kafka_python(), [topic])[topic, 0]
@@ -115,13 +134,14 @@ def _open_loop(run: AtWork, sender: Sender, rate: float, seconds: float) -> tupl
     with Watching(topic, run.settings.confluent(), end) as watching:
         sender.send_steadily(rate, seconds)
         after = run.look()
+        behind_s = (sender.events - after.events) / rate
         _wait_for(run, sender.events)
         time.sleep(0.5)
     settled = first + min(rate, (sender.events - first) / 2)
     waits = [at_s - sender.sent_s[offset] for offset, at_s in watching.seen if offset >= settled]
     if not waits:
         raise run.failed(f"no event was predicted on: {_reasons(run)}")
-    return waits, after.since(before)
+    return _Steady(rate, after.since(before), waits, behind_s)
 
 
 def _wait_for(run: AtWork, events: float) -> Look:
@@ -151,61 +171,85 @@ def _reach_s(run: AtWork) -> float:
 
 
 def _bill(
-    run: AtWork, stream: Stream, began: Look, full: Look, half: Look, latency: _Latency, waiting_bytes: float
+    run: AtWork, stream: Stream, total: Look, backlog: _Backlog, steady: _Steady, growth: tuple[float, float]
 ) -> Costs:
-    pipeline, all_of_it = run.pipeline, run.look().since(began)
+    pipeline, full, half = run.pipeline, backlog.took, steady.took
     bytes_in, bytes_out = run.stored_bytes()
-    _, batch_us = _split(full, half, "main_s")
-    worker = _split(full, half, "worker_s")
-    broker = _split(full, half, "broker_s")
-    event_us = max(1e6 * full.at_s / full.events - batch_us * full.batches / full.events, 0.1)
-    state = run.metrics().get(("riverrun_checkpoint_bytes", ""), 0.0)
+    batch_us = split(*((each.main_s, each.events, each.batches) for each in (full, half)))[1]
+    own_s = full.at_s - min(full.queued_s, full.at_s / 2)
+    worker = split(*((each.worker_s, each.events, each.batches) for each in (full, half)))
+    broker_us = 1e6 * _broker_s(backlog)
+    seen, (waiting, kept) = run.metrics(), growth
+    state, pending = (seen.get((f"riverrun_{name}", ""), 0.0) for name in ("checkpoint_bytes", "pending_labels"))
+    aside = waiting * pending + kept * min(total.events - pending, pipeline.labels.pending_max)
     return Costs(
         pipeline=pipeline.name,
-        events_per_s=full.events / full.at_s,
-        event_us=event_us,
+        seen_per_s=full.events / full.at_s,
+        events_per_s=full.events / own_s,
+        event_us=max(1e6 * own_s - batch_us * full.batches, 0.0) / full.events,
         batch_us=batch_us,
-        worker_event_us=worker[0],
+        worker_us=worker[0],
         worker_batch_us=worker[1],
-        broker_event_us=broker[0],
-        broker_batch_us=broker[1],
+        broker_us=broker_us,
+        broker_batch_us=max(1e6 * half.broker_s - broker_us * half.events, 0.0) / half.batches,
         commit_ms=1e3 * half.commit_s / max(half.commits, 1),
-        reach_ms=1e3 * latency.reach_s,
-        bytes_in=bytes_in / all_of_it.events,
-        bytes_out=bytes_out / all_of_it.events,
+        reach_ms=1e3 * _reach_s(run),
+        bytes_in=bytes_in / total.events,
+        bytes_out=bytes_out / total.events,
         labels_per_event=full.labels / full.events,
-        waiting_bytes=waiting_bytes,
         state_bytes=state,
+        models_bytes=max(state - aside, 0.0),
+        waiting_bytes=waiting,
+        kept_bytes=kept,
         memory_bytes=run.memory_bytes(),
         hottest_key=stream.hottest_key,
-        rejected=all_of_it.rejects / max(all_of_it.records, 1),
-        half_rate=latency.rate,
-        p50_ms=1e3 * quantile(latency.waits_s, 0.5),
-        p99_ms=1e3 * quantile(latency.waits_s, 0.99),
+        rejected=total.rejects / max(total.records, 1),
+        steady_rate=steady.rate,
+        p50_ms=1e3 * quantile(steady.waits_s, 0.5),
+        p99_ms=1e3 * quantile(steady.waits_s, 0.99),
+        others_cores=max((full.others_s + half.others_s) / (full.at_s + half.at_s), 0.0),
         topics=len(pipeline.topics),
         idle_after_ms=1e3 * pipeline.idle_after.total_seconds(),
         batch_max=pipeline.batch_max,
+        expire_after_s=pipeline.labels.expire_after.total_seconds(),
+        pending_max=pipeline.labels.pending_max,
         replay_max_s=pipeline.replay_max.total_seconds(),
     )
 
 
-def _split(full: Look, half: Look, what: str) -> tuple[float, float]:
-    few, many = ((getattr(each, what), each.events, each.batches) for each in (full, half))
-    return split(few, many)
+def _broker_s(backlog: _Backlog) -> float:
+    """CPU of the broker an event: to give it and to take its outputs, as the backlog shows; and to take it in before."""
+    gives_s = backlog.took.broker_s / backlog.took.events
+    return gives_s + max(backlog.filled.broker_s - gives_s * backlog.filled.events, 0.0) / backlog.events
 
 
-def _waiting_bytes(pipeline: Pipeline, stream: Stream, events: int = 200) -> float:
-    """By how many bytes a task's pickled state grows with an event that waits for its label, windows included."""
-    task, place = Task(pipeline, 0), {each.topic: index for index, each in enumerate(pipeline.inputs)}
-    rows = [row for row in islice(stream.rows(lambda: 1.0), 20 * events) if row.topic != pipeline.labels.topic]
-    sizes = [(0, len(pickle.dumps(task.state())))]
-    for start, end in ((0, events), (events, 2 * events)):
-        batch = [(place[row.topic], Record(start + n, row.timestamp_ms, row.key, row.value)) for n, row in _part(rows, start, end)]
-        task.step(Batch(tuple((0, 0) for _ in place), batch))
-        sizes.append((task.pending_labels, len(pickle.dumps(task.state()))))
-    (few, small), (many, large) = sizes[1:]
-    return (large - small) / (many - few) if many > few else 0.0
+def state_growth(pipeline: Pipeline, stream: Stream, events: int = 500) -> tuple[float, float]:
+    """Bytes of pickled state, models aside: of an event that waits for its label, and of one whose label has come."""
+    rows = list(_rows_of(pipeline, stream, 3 * events))
+    empty = _aside(Task(pipeline, 0))
+    alone, all_of_it = Task(pipeline, 0), Task(pipeline, 0)
+    events_alone = [row for row in rows if row.topic != pipeline.labels.topic]
+    alone.step(_batch(pipeline, events_alone))
+    waiting = (_aside(alone) - empty) / max(alone.pending_labels, 1)
+    seen = all_of_it.step(_batch(pipeline, rows)).predictions
+    resolved = seen - all_of_it.pending_labels
+    kept = _aside(all_of_it) - empty - waiting * all_of_it.pending_labels
+    return waiting, max(kept, 0.0) / max(resolved, 1)
 
 
-def _part(rows: list[Row], start: int, end: int) -> list[tuple[int, Row]]:
-    return list(enumerate(rows[start:end]))
+def _rows_of(pipeline: Pipeline, stream: Stream, events: int) -> Iterator[Row]:
+    for row in stream.rows(lambda: 1.0):
+        events -= row.topic == pipeline.events.topic
+        if events < 0:
+            return
+        yield row
+
+
+def _batch(pipeline: Pipeline, rows: list[Row]) -> Batch:
+    place = {each.topic: index for index, each in enumerate(pipeline.inputs)}
+    records = [(place[row.topic], Record(n, row.timestamp_ms, row.key, row.value)) for n, row in enumerate(rows)]
+    return Batch(tuple((0, 0) for _ in place), records)
+
+
+def _aside(task: Task) -> float:
+    return sum(size for part, size in sizes(task.state()) if not part.startswith("model "))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import msgspec
 
 from infra.bench.costs import Costs
 from infra.bench.queueing import Load, Waited, simulate
+
+MUCH, SMALL_BYTES = 4, 1e6
+"""A state so many times larger than the one of the measurement is told of, unless it is small."""
 
 
 class Assumed(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,39 +67,17 @@ def plan(costs: Costs, rate: float, assumed: Assumed | None = None, latency_ms: 
     """
     assumed = assumed or Assumed()
     workers = max(1, math.ceil(rate / (assumed.busy * costs.events_per_s)))
-    waited = _waited(costs, rate, workers, assumed)
-    limits = []
-    if latency_ms is not None:
-        workers, waited = _quicker(costs, rate, workers, assumed, latency_ms)
-        if waited.p99_ms > latency_ms:
-            limits.append(
-                f"a p99 of {latency_ms:,.0f} ms is not met, however many workers: a commit takes {costs.commit_ms:,.1f} "
-                f"ms, and an event waits for a younger label, {costs.idle_after_ms:,.0f} ms (idle_after) at the most"
-            )
+    workers, waited = _quick_enough(costs, rate, workers, assumed, latency_ms)
     partitions = tasks_of(workers, assumed)
-    hottest = rate * costs.hottest_key / costs.events_per_s
-    if hottest > assumed.busy:
-        limits.append(
-            f"the hottest key has {costs.hottest_key:.2%} of the events, {hottest:,.1f} times what one task works off; a "
-            "key is in one task, so more partitions do not help: split the key, or make an event cheaper"
-        )
-    state = costs.state_bytes + assumed.label_after_s * rate / partitions * costs.waiting_bytes
+    state = state_of(costs, rate / partitions, assumed.label_after_s)
     transactions = workers * waited.batches_per_s
-    broker_cores = assumed.replication * (
-        rate * costs.broker_event_us + transactions * costs.broker_batch_us
-    ) * 1e-6
+    broker_cores = 1e-6 * assumed.replication * (rate * costs.broker_us + transactions * costs.broker_batch_us)
     brokers, by = _brokers(costs, rate, partitions, broker_cores, assumed)
-    if partitions * costs.topics * assumed.replication > assumed.cluster_partitions:
-        limits.append(
-            f"{partitions:,} partitions of {costs.topics} topics in {assumed.replication} copies are more than the "
-            f"{assumed.cluster_partitions:,} of one cluster: spread the pipeline over several clusters, by key"
-        )
-    cores = (rate * costs.worker_event_us + transactions * costs.worker_batch_us) * 1e-6
     return Plan(
         rate=rate,
         partitions=partitions,
         workers=workers,
-        worker_cores=cores,
+        worker_cores=1e-6 * (rate * costs.worker_us + transactions * costs.worker_batch_us),
         brokers=brokers,
         brokers_by=by,
         broker_cores=broker_cores,
@@ -108,8 +90,50 @@ def plan(costs: Costs, rate: float, assumed: Assumed | None = None, latency_ms: 
         p50_ms=waited.p50_ms,
         p99_ms=waited.p99_ms,
         busy=waited.busy,
-        limits=limits,
+        limits=list(_limits(costs, rate, partitions, state, waited, assumed, latency_ms)),
     )
+
+
+def _limits(
+    costs: Costs,
+    rate: float,
+    partitions: int,
+    state: float,
+    waited: Waited,
+    assumed: Assumed,
+    latency_ms: float | None,
+) -> Iterator[str]:
+    if latency_ms is not None and waited.p99_ms > latency_ms:
+        yield (
+            f"a p99 of {latency_ms:,.0f} ms is not met, however many workers: a commit takes {costs.commit_ms:,.1f} "
+            f"ms, and an event waits for a younger label, {costs.idle_after_ms:,.0f} ms (idle_after) at the most"
+        )
+    hottest = rate * costs.hottest_key / costs.events_per_s
+    if hottest > assumed.busy:
+        yield (
+            f"the hottest key has {costs.hottest_key:.2%} of the events, {hottest:,.1f} times what one task works off. "
+            "A key is in one task, so more partitions do not help: split the key, or make an event cheaper"
+        )
+    if state > MUCH * max(costs.state_bytes, SMALL_BYTES):
+        yield (
+            f"a task's state comes to {state / 1e6:,.0f} MB, and was measured with {costs.state_bytes / 1e6:,.1f} MB: "
+            "checkpoints will cost more than that. A shorter expire_after or a smaller pending_max keeps it small"
+        )
+    if partitions * costs.topics * assumed.replication > assumed.cluster_partitions:
+        yield (
+            f"{partitions:,} partitions of {costs.topics} topics in {assumed.replication} copies are more than the "
+            f"{assumed.cluster_partitions:,} of one cluster: spread the pipeline over several clusters, by key"
+        )
+
+
+def state_of(costs: Costs, events_per_s: float, label_after_s: float) -> float:
+    """Bytes of a task's pickled state at such a rate, once events have begun to expire: models, events that wait, and
+    names of events that were resolved, which are remembered for ``expire_after``; ``pending_max`` of each at the most.
+    """
+    waits_s = min(label_after_s, costs.expire_after_s)
+    waiting = min(events_per_s * waits_s, costs.pending_max)
+    kept = min(events_per_s * costs.expire_after_s, costs.pending_max)
+    return costs.models_bytes + waiting * costs.waiting_bytes + kept * costs.kept_bytes
 
 
 def tasks_of(workers: int, assumed: Assumed) -> int:
@@ -136,18 +160,16 @@ def load_of(costs: Costs, events_per_s: float, tasks: int = 1) -> Load:
     )
 
 
-def _waited(costs: Costs, rate: float, workers: int, assumed: Assumed) -> Waited:
-    return simulate(load_of(costs, rate / workers, tasks_of(workers, assumed) // workers))
-
-
-def _quicker(costs: Costs, rate: float, workers: int, assumed: Assumed, latency_ms: float) -> tuple[int, Waited]:
+def _quick_enough(
+    costs: Costs, rate: float, workers: int, assumed: Assumed, latency_ms: float | None
+) -> tuple[int, Waited]:
     """The fewest workers of a few more and more that are quick enough; else those that are quickest."""
-    tried = {}
+    tried: dict[int, Waited] = {}
     for more in (1.0, 1.25, 1.5, 2.0, 3.0, 5.0):
         count = math.ceil(workers * more)
-        tried[count] = waited = _waited(costs, rate, count, assumed)
-        if waited.p99_ms <= latency_ms:
-            return count, waited
+        tried[count] = simulate(load_of(costs, rate / count, tasks_of(count, assumed) // count))
+        if latency_ms is None or tried[count].p99_ms <= latency_ms:
+            return count, tried[count]
     best = min(tried, key=lambda count: tried[count].p99_ms)
     return best, tried[best]
 

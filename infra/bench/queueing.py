@@ -3,9 +3,9 @@
     arrives ─▶ may be taken ─▶ a batch is computed ─▶ the one before is committed ─▶ committed
             alignment        queue        n × event_s + tasks × batch_s      commit_s
 
-The next batch is computed while the last one commits, as in streams/transactions.py. An event may be taken once its task
-has seen a younger label, or the labels have been silent for ``idle_after_s``: streams/batch.py says why. Arrivals are
-open loop and random (Poisson). What it leaves out: pauses of Python and of the machine, checkpoints, rebalances.
+The next batch is computed while the last one commits, as in streams/transactions.py. An event may be taken once its
+task has seen a younger label, or the labels have been silent for ``idle_after_s``: streams/batch.py says why. Arrivals
+are open loop and random (Poisson). What it leaves out: pauses of Python and of the machine, checkpoints, rebalances.
 """
 
 from __future__ import annotations

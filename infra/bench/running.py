@@ -41,21 +41,27 @@ class AtWork:
     def look(self) -> Look:
         """All counts as they are now."""
         seen = self.metrics()
-        rejects = sum(value for (name, _), value in seen.items() if name == "riverrun_rejects_total")
-        main_s = sum(next(each[1:] for each in self._worker.threads() if each.id == self._worker.pid))
-        of = lambda name, label="": seen.get((f"riverrun_{name}", label), 0.0)  # noqa: E731 - a short name for a look-up
+
+        def of(name: str, label: str = "") -> float:
+            return seen.get((f"riverrun_{name}", label), 0.0)
+
+        worker_s, broker_s = sum(self._worker.cpu_times()[:4]), sum(self._broker.cpu_times()[:2])
+        machine = psutil.cpu_times()
+        busy_s = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0)
         return Look(
             at_s=time.perf_counter(),
             events=of("records_total", self.pipeline.events.topic),
             records=sum(value for (name, _), value in seen.items() if name == "riverrun_records_total"),
             labels=of("records_total", self.pipeline.labels.topic),
-            rejects=rejects,
+            rejects=sum(value for (name, _), value in seen.items() if name == "riverrun_rejects_total"),
             batches=of("batch_seconds_count"),
             commits=of("transaction_seconds_count"),
             commit_s=of("transaction_seconds_sum"),
-            main_s=main_s,
-            worker_s=sum(self._worker.cpu_times()[:4]),
-            broker_s=sum(self._broker.cpu_times()[:2]),
+            main_s=sum(next(each[1:] for each in self._worker.threads() if each.id == self._worker.pid)),
+            queued_s=_queued_s(self._worker.pid),
+            worker_s=worker_s,
+            broker_s=broker_s,
+            others_s=busy_s - worker_s - broker_s - sum(os.times()[:2]),
         )
 
     def metrics(self) -> Metrics:
@@ -111,6 +117,14 @@ def at_work(file: Path, pipeline: Pipeline) -> Iterator[AtWork]:
                 process.stop(worker, STOP_GRACE_S)
         finally:
             broker.stop()
+
+
+def _queued_s(pid: int) -> float:
+    """How long a process's main thread has waited for a core so far; 0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) * 1e-9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def _command(file: Path) -> list[str | Path]:

@@ -16,7 +16,7 @@ from infra.bench.stream import Row
 from streams.errors import Declined
 from streams.pipeline import Pipeline
 
-TICK_S = 0.002
+TICK_S = 0.005
 FLUSH_S = 60.0
 TASK = 0
 """All goes to this one: it is what a task costs that is measured."""
@@ -30,7 +30,7 @@ class Sender:
     """Sends rows, in their order. It counts events, and knows when each was to be sent, by its offset."""
 
     def __init__(self, pipeline: Pipeline, config: dict[str, Any], rows: Iterator[Row]) -> None:
-        self._producer = Producer({**config, "linger.ms": 1, "compression.type": "lz4", "acks": "all"}, logger=quiet)
+        self._producer = Producer({**config, "linger.ms": 2, "compression.type": "lz4", "acks": "all"}, logger=quiet)
         self._rows, self._events = rows, pipeline.events.topic
         self.sent_s: list[float] = []
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "up": ("Pipelines", "Run a whole pipeline on this machine: broker, workers, sink and source."),
     "check": ("Pipelines", "Find mistakes in a pipeline before anything runs."),
     "backtest": ("Pipelines", "Run a pipeline over recorded inputs, without Kafka."),
+    "bench": ("Pipelines", "Measure what a pipeline costs here, and plan for a rate of events."),
     "worker": ("Roles, a process each", "Run a worker: clean, featurize, predict, learn."),
     "sink": ("Roles, a process each", "Write inputs and outputs to Parquet and the DuckDB warehouse."),
     "monitor": ("Roles, a process each", "Merge what all tasks report into one live picture: page and API."),
