@@ -218,7 +218,7 @@ def _bill(
 
 
 def _broker_s(backlog: _Backlog) -> float:
-    """CPU of the broker an event: to give it and to take its outputs, as the backlog shows; and to take it in before."""
+    """CPU of the broker an event: to give it and take its outputs, as the backlog shows; and to take it in before."""
     gives_s = backlog.took.broker_s / backlog.took.events
     return gives_s + max(backlog.filled.broker_s - gives_s * backlog.filled.events, 0.0) / backlog.events
 

@@ -41,6 +41,7 @@ class Load:
 class Waited:
     """Latencies in ms, the share of time that the worker computes, and batches a second."""
 
+    mean_ms: float
     p50_ms: float
     p99_ms: float
     busy: float
@@ -73,6 +74,7 @@ def simulate(load: Load, events: int = EVENTS, seed: int = 1) -> Waited:
         busy_s, batches, taken = busy_s + work_s, batches + 1, upto
     settled = latencies[int(len(latencies) * WARM) :]
     return Waited(
+        1e3 * sum(settled) / len(settled),
         1e3 * quantile(settled, 0.5),
         1e3 * quantile(settled, 0.99),
         busy_s / max(committed_s, 1e-9),
