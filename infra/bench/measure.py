@@ -3,7 +3,8 @@
 1. warm up      some records, to learn roughly how fast it is
 2. saturation   a backlog of some seconds of work: how fast it is worked off, and what that costs
 3. open loop    half of that rate, steadily, or a quarter: how long an event waits for its committed prediction
-4. the bill     bytes on the disk, state, memory; costs an event and a batch from 2 and 3, whose batches differ in size
+4. the bill     bytes on the disk, state, memory; the same open loop without a worker, to tell what transactions cost;
+                costs an event and a batch from 2 and 3, whose batches differ in size
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SILENT_S = 60.0
 SHARES, BEHIND_S_MAX = (0.5, 0.25), 0.4
 """Of saturation. Broker, worker and sender share the machine: if half of it is too much for that, a quarter is sent."""
 
-PING = "riverrun-bench-ping"
+PING, ASIDE = "riverrun-bench-ping", "riverrun-bench-aside-"
 Tell = Callable[[str, float], None]
 """Told which stage it is, and how much of the whole is done, from 0 to 1."""
 
@@ -67,7 +68,9 @@ def measure(file: Path, pipeline: Pipeline, stream: Stream, duration: Duration, 
             if steady.behind_s < BEHIND_S_MAX:
                 break
         tell("the bill", 0.9)
-        return _bill(run, stream, run.look().since(began), backlog, steady, growth)
+        total, stored = run.look().since(began), run.stored_bytes()
+        plain_cores = _without_worker(run, stream, steady.rate, duration.steady_s / 2)
+        return _bill(run, stream, _Total(total, stored, growth, plain_cores), backlog, steady)
 
 
 class _Spacing:
@@ -85,6 +88,17 @@ class _Backlog(NamedTuple):
     events: int
     filled: Look
     took: Look
+
+
+class _Total(NamedTuple):
+    """Everything from the warm-up on; bytes of inputs and outputs on the disk; by what a state grows; and how many
+    cores the broker needs for the open loop without a worker.
+    """
+
+    look: Look
+    stored: tuple[int, int]
+    growth: tuple[float, float]
+    plain_cores: float
 
 
 class _Steady(NamedTuple):
@@ -131,7 +145,7 @@ def _open_loop(run: AtWork, sender: Sender, rate: float, seconds: float) -> _Ste
     topic = run.pipeline.topic("predictions")
     end = end_offsets(run.settings.kafka_python(), [topic])[topic, 0]
     first, before = sender.events, run.look()
-    with Watching(topic, run.settings.confluent(), end) as watching:
+    with Watching({topic: end}, run.settings.confluent()) as watching:
         sender.send_steadily(rate, seconds)
         after = run.look()
         behind_s = (sender.events - after.events) / rate
@@ -165,21 +179,36 @@ def _reasons(run: AtWork) -> str:
 
 
 def _reach_s(run: AtWork) -> float:
-    admin = AdminClient(run.settings.confluent(), logger=quiet)
-    admin.create_topics([NewTopic(PING, 1)])[PING].result(30)
+    _make_topics(run, [PING])
     return reach_s(PING, run.settings.confluent())
 
 
-def _bill(
-    run: AtWork, stream: Stream, total: Look, backlog: _Backlog, steady: _Steady, growth: tuple[float, float]
-) -> Costs:
+def _without_worker(run: AtWork, stream: Stream, rate: float, seconds: float) -> float:
+    """Cores that the broker needs to take the same and give it, at the same rate, without any transaction."""
+    topics, config = [ASIDE + each.topic for each in run.pipeline.inputs], run.settings.confluent()
+    _make_topics(run, topics)
+    sender = Sender(run.pipeline, config, stream.rows(lambda: 1_000 / rate), aside=ASIDE)
+    with Watching(dict.fromkeys(topics, 0), config, plain=True):
+        before = run.look()
+        sender.send_steadily(rate, seconds)
+        took = run.look().since(before)
+    return took.broker_s / took.at_s
+
+
+def _make_topics(run: AtWork, topics: list[str]) -> None:
+    admin = AdminClient(run.settings.confluent(), logger=quiet)
+    for made in admin.create_topics([NewTopic(topic, 1) for topic in topics]).values():
+        made.result(30)
+
+
+def _bill(run: AtWork, stream: Stream, of_all: _Total, backlog: _Backlog, steady: _Steady) -> Costs:
     pipeline, full, half = run.pipeline, backlog.took, steady.took
-    bytes_in, bytes_out = run.stored_bytes()
+    total, (bytes_in, bytes_out) = of_all.look, of_all.stored
     batch_us = split(*((each.main_s, each.events, each.batches) for each in (full, half)))[1]
     own_s = full.at_s - min(full.queued_s, full.at_s / 2)
     worker = split(*((each.worker_s, each.events, each.batches) for each in (full, half)))
-    broker_us = 1e6 * _broker_s(backlog)
-    seen, (waiting, kept) = run.metrics(), growth
+    transactions_s = half.broker_s - of_all.plain_cores * half.at_s
+    seen, (waiting, kept) = run.metrics(), of_all.growth
     state, pending = (seen.get((f"riverrun_{name}", ""), 0.0) for name in ("checkpoint_bytes", "pending_labels"))
     aside = waiting * pending + kept * min(total.events - pending, pipeline.labels.pending_max)
     return Costs(
@@ -190,8 +219,8 @@ def _bill(
         batch_us=batch_us,
         worker_us=worker[0],
         worker_batch_us=worker[1],
-        broker_us=broker_us,
-        broker_batch_us=max(1e6 * half.broker_s - broker_us * half.events, 0.0) / half.batches,
+        broker_us=1e6 * _broker_s(backlog),
+        broker_batch_us=1e6 * max(transactions_s, 0.0) / half.batches,
         commit_ms=1e3 * half.commit_s / max(half.commits, 1),
         reach_ms=1e3 * _reach_s(run),
         bytes_in=bytes_in / total.events,

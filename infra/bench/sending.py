@@ -27,11 +27,14 @@ class _Prediction(msgspec.Struct):
 
 
 class Sender:
-    """Sends rows, in their order. It counts events, and knows when each was to be sent, by its offset."""
+    """Sends rows, in their order. It counts events, and knows when each was to be sent, by its offset.
 
-    def __init__(self, pipeline: Pipeline, config: dict[str, Any], rows: Iterator[Row]) -> None:
+    With ``aside`` it sends them to topics of other names, which no worker reads.
+    """
+
+    def __init__(self, pipeline: Pipeline, config: dict[str, Any], rows: Iterator[Row], aside: str = "") -> None:
         self._producer = Producer({**config, "linger.ms": 2, "compression.type": "lz4", "acks": "all"}, logger=quiet)
-        self._rows, self._events = rows, pipeline.events.topic
+        self._rows, self._events, self._aside = rows, pipeline.events.topic, aside
         self.sent_s: list[float] = []
 
     @property
@@ -71,7 +74,7 @@ class Sender:
         """Whether it was an event."""
         while True:
             try:
-                self._producer.produce(row.topic, row.value, row.key, TASK, timestamp=row.timestamp_ms)
+                self._producer.produce(self._aside + row.topic, row.value, row.key, TASK, timestamp=row.timestamp_ms)
             except BufferError:
                 self._producer.poll(0.01)
             else:
@@ -87,13 +90,16 @@ class Sender:
 
 
 class Watching:
-    """Reads committed predictions from when it began: ``seen`` has (offset of the event, when it was held)."""
+    """Reads committed records from when it began: ``seen`` has (offset of the event, when it was held).
 
-    def __init__(self, topic: str, config: dict[str, Any], start: int) -> None:
+    The topics hold predictions, unless ``plain``: then the offsets are the records' own.
+    """
+
+    def __init__(self, topics: dict[str, int], config: dict[str, Any], *, plain: bool = False) -> None:
         reads = {"group.id": "bench", "isolation.level": "read_committed", "enable.auto.commit": False}
         self._consumer = Consumer({**config, **reads, "fetch.wait.max.ms": 100}, logger=quiet)
-        self._consumer.assign([TopicPartition(topic, TASK, start)])
-        self._decode = msgspec.json.Decoder(_Prediction).decode
+        self._consumer.assign([TopicPartition(topic, TASK, start) for topic, start in topics.items()])
+        self._decode, self._plain = msgspec.json.Decoder(_Prediction).decode, plain
         self.seen: list[tuple[int, float]] = []
         self._over = Event()
         self._thread = Thread(target=self._read, daemon=True)
@@ -112,17 +118,21 @@ class Watching:
             first = self._consumer.poll(0.1)
             messages = [] if first is None else [first, *self._consumer.consume(2_000, 0)]
             now_s = time.perf_counter()
-            self.seen += [(self._decode(m.value()).offset, now_s) for m in messages if not m.error()]
+            self.seen += [(self._offset(message), now_s) for message in messages if not message.error()]
+
+    def _offset(self, message: Any) -> int:
+        offset: int = message.offset() if self._plain else self._decode(message.value()).offset
+        return offset
 
 
 def reach_s(topic: str, config: dict[str, Any], times: int = 100) -> float:
     """Publish to read, without a worker in between: the median of so many records, in seconds."""
     producer = Producer({**config, "linger.ms": 1, "acks": "all"}, logger=quiet)
     took = list[float]()
-    with Watching(topic, config, 0) as watching:
+    with Watching({topic: 0}, config, plain=True) as watching:
         for number in range(times):
             began_s = time.perf_counter()
-            producer.produce(topic, msgspec.json.encode(_Prediction(number)), partition=TASK)
+            producer.produce(topic, b"{}", partition=TASK)
             producer.flush(FLUSH_S)
             while len(watching.seen) <= number and time.perf_counter() - began_s < 5:
                 time.sleep(0.0005)
