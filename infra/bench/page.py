@@ -131,14 +131,17 @@ def table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
 
 
 def _costs(named: Mapping[str, Costs]) -> str:
-    columns = [dict(measured(costs)) for costs in named.values()]
+    columns = [measured(costs) for costs in named.values()]
     return table(["", *named], ([what, *(column[what] for column in columns)] for what in columns[0]))
 
 
 def _plans(named: Mapping[str, Costs], rate: float) -> str:
-    columns = [cells(plan(costs, rate)) for costs in named.values()]
+    plans = {name: plan(costs, rate) for name, costs in named.items()}
+    columns = [cells(each) for each in plans.values()]
     rows = (row for row in columns[0] if row != "events/s")
-    return table(["", *named], ([what, *(column[what] for column in columns)] for what in rows))
+    shown = table(["", *named], ([what, *(column[what] for column in columns)] for what in rows))
+    limits = [f"- {name}: {limit}." for name, each in plans.items() for limit in each.limits]
+    return "\n".join([shown, *(["", "What the planner says of it:", "", *limits] if limits else [])])
 
 
 def _others(named: Mapping[str, Costs]) -> str:

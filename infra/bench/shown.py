@@ -37,34 +37,25 @@ def shown(costs: Costs, plans: Sequence[Plan], assumed: Assumed) -> Any:
     return Group(_costs(costs), _plans(plans), *limits, *notes)
 
 
-def measured(costs: Costs) -> Iterator[tuple[str, str]]:
-    """What was measured, row by row: what it is, and how much."""
+def measured(costs: Costs) -> dict[str, str]:
+    """What was measured: what it is -> how much."""
     waited = simulate(load_of(costs, costs.steady_rate))
-    yield "one task, a backlog", f"{costs.seen_per_s:,.0f} events/s"
-    yield "the same with a core of its own", f"{costs.events_per_s:,.0f} events/s"
-    yield "its main thread", f"{costs.event_us:,.1f} µs an event, {costs.batch_us / 1e3:,.1f} ms a batch"
-    yield "CPU of the worker", f"{costs.worker_us:,.0f} µs an event, {costs.worker_batch_us / 1e3:,.1f} ms a batch"
-    yield (
-        "CPU of the broker",
-        (f"{costs.broker_us:,.0f} µs an event, {costs.broker_batch_us / 1e3:,.1f} ms a transaction"),
-    )
-    yield "a commit", f"{costs.commit_ms:,.1f} ms"
-    yield (
-        "event to committed prediction",
-        (
-            f"p50 {costs.p50_ms:,.0f} ms, p99 {costs.p99_ms:,.0f} ms at {costs.steady_rate:,.0f} events/s "
-            f"(simulated: {waited.p50_ms:,.0f} and {waited.p99_ms:,.0f} ms)"
-        ),
-    )
-    yield "on the broker's disk", f"{costs.bytes_in:,.0f} bytes in, {costs.bytes_out:,.0f} out an event"
-    yield (
-        "state of the task",
-        (
-            f"{costs.state_bytes / 1e6:,.1f} MB pickled; {costs.waiting_bytes:,.0f} bytes more an event that waits, "
-            f"{costs.kept_bytes:,.0f} one that is remembered"
-        ),
-    )
-    yield "memory of the worker", f"{costs.memory_bytes / 1e6:,.0f} MB"
+    return {
+        "one task, a backlog": f"{costs.seen_per_s:,.0f} events/s",
+        "the same with a core of its own": f"{costs.events_per_s:,.0f} events/s",
+        "its main thread": f"{costs.event_us:,.1f} µs an event, {costs.batch_us / 1e3:,.1f} ms a batch",
+        "CPU of the worker": f"{costs.worker_us:,.0f} µs an event, {costs.worker_batch_us / 1e3:,.1f} ms a batch",
+        "CPU of the broker": f"{costs.broker_us:,.0f} µs an event, {costs.broker_batch_us / 1e3:,.1f} ms a transaction",
+        "a commit": f"{costs.commit_ms:,.1f} ms",
+        "open loop": f"{costs.steady_rate:,.0f} events/s",
+        "event to committed prediction": f"p50 {costs.p50_ms:,.0f} ms, p99 {costs.p99_ms:,.0f} ms",
+        "the same, simulated": f"p50 {waited.p50_ms:,.0f} ms, p99 {waited.p99_ms:,.0f} ms",
+        "on the broker's disk, an event": f"{costs.bytes_in:,.0f} bytes in, {costs.bytes_out:,.0f} out",
+        "state of the task": f"{costs.state_bytes / 1e6:,.1f} MB",
+        "of it an event that waits": f"{costs.waiting_bytes:,.0f} bytes",
+        "and one that is remembered": f"{costs.kept_bytes:,.0f} bytes",
+        "memory of the worker": f"{costs.memory_bytes / 1e6:,.0f} MB",
+    }
 
 
 def warnings(costs: Costs) -> Iterator[str]:
@@ -92,10 +83,11 @@ def assumptions(assumed: Assumed) -> Iterator[str]:
 
 
 def _costs(costs: Costs) -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("measured", "", title=f"{costs.pipeline}: costs", title_justify="left")
-    for row in measured(costs):
+    table = Table("measured", "", title=f"{escape(costs.pipeline)}: costs", title_justify="left")
+    for row in measured(costs).items():
         table.add_row(*row)
     return table
 
