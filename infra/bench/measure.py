@@ -54,7 +54,6 @@ def measure(file: Path, pipeline: Pipeline, stream: Stream, duration: Duration, 
     with at_work(file, pipeline) as run:
         config = run.settings.confluent()
         sender = Sender(pipeline, config, stream.rows(spacing))
-        run.look()
         tell("warm-up", 0.2)
         began = run.look()
         rate = _warm_up(run, sender, duration.backlog_s / 2)

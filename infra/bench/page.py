@@ -159,7 +159,7 @@ def _ends(named: Mapping[str, Costs]) -> str:
             name,
             f"{costs.events_per_s:,.0f}",
             f"{busy * costs.events_per_s:,.0f}",
-            *(f"{min(busy * costs.events_per_s / rate, 1):.2%}" for rate in RATES),
+            *(f"{min(busy * costs.events_per_s / rate, 1):.3%}" for rate in RATES),
         ]
         for name, costs in named.items()
     )

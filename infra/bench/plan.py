@@ -10,7 +10,7 @@ import msgspec
 from infra.bench.costs import Costs
 from infra.bench.queueing import Load, Waited, simulate
 
-MUCH, SMALL_BYTES = 4, 1e6
+MUCH, SMALL_BYTES = 4, 1e7
 """A state so many times larger than the one of the measurement is told of, unless it is small."""
 
 

@@ -45,7 +45,11 @@ class AtWork:
         def of(name: str, label: str = "") -> float:
             return seen.get((f"riverrun_{name}", label), 0.0)
 
-        worker_s, broker_s = sum(self._worker.cpu_times()[:4]), sum(self._broker.cpu_times()[:2])
+        try:
+            main_s, worker_s = _main_s(self._worker), sum(self._worker.cpu_times()[:4])
+            broker_s = sum(self._broker.cpu_times()[:2])
+        except psutil.Error:
+            raise self.failed("the worker or its broker ended") from None
         machine = psutil.cpu_times()
         busy_s = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0)
         return Look(
@@ -57,7 +61,7 @@ class AtWork:
             batches=of("batch_seconds_count"),
             commits=of("transaction_seconds_count"),
             commit_s=of("transaction_seconds_sum"),
-            main_s=sum(next(each[1:] for each in self._worker.threads() if each.id == self._worker.pid)),
+            main_s=main_s,
             queued_s=_queued_s(self._worker.pid),
             worker_s=worker_s,
             broker_s=broker_s,
@@ -117,6 +121,12 @@ def at_work(file: Path, pipeline: Pipeline) -> Iterator[AtWork]:
                 process.stop(worker, STOP_GRACE_S)
         finally:
             broker.stop()
+
+
+def _main_s(worker: psutil.Process) -> float:
+    """CPU of its main thread; of all, where threads have numbers of another kind (outside of Linux)."""
+    main = [each for each in worker.threads() if each.id == worker.pid]
+    return float(sum(main[0][1:]) if main else sum(worker.cpu_times()[:2]))
 
 
 def _queued_s(pid: int) -> float:

@@ -14,7 +14,7 @@ KEYS, LABEL_AFTER_MS = 1_000, 1_000
 def bench(
     file: Annotated[Path, typer.Argument(help="The Python file that declares the pipeline.")],
     rate: Annotated[
-        list[float] | None, typer.Option(help="Events a second to plan for; may be given several times.")
+        list[float] | None, typer.Option(min=0.001, help="Events a second to plan for; may be given several times.")
     ] = None,
     latency_ms: Annotated[
         float | None, typer.Option(help="From an event to its committed prediction, 99 of 100, in ms: plan for it.")
@@ -23,9 +23,13 @@ def bench(
         Path | None,
         typer.Option(help="Folder with JSON lines, <topic>.jsonl an input. Left out: made up from the types."),
     ] = None,
-    label_after: Annotated[float, typer.Option(help="How long an event waits for its label in life, seconds.")] = 60.0,
-    keys: Annotated[int, typer.Option(help="How many keys made-up events are spread over.")] = KEYS,
-    seconds: Annotated[float, typer.Option(help="How long to measure: the backlog and the open loop, each.")] = 8.0,
+    label_after: Annotated[
+        float, typer.Option(min=0.0, help="How long an event waits for its label in life, seconds.")
+    ] = 60.0,
+    keys: Annotated[int, typer.Option(min=1, help="How many keys made-up events are spread over.")] = KEYS,
+    seconds: Annotated[
+        float, typer.Option(min=1.0, help="How long to measure: the backlog and the open loop, each.")
+    ] = 8.0,
     as_json: Annotated[bool, typer.Option("--json", help="Costs, plans and what was assumed as one object.")] = False,
 ) -> None:
     """Measure a pipeline on this machine, and plan for a rate: partitions, workers, brokers, network, state, latency.

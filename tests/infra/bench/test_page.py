@@ -6,6 +6,8 @@ import re
 
 from infra.bench.measure import state_growth
 from infra.bench.page import FOLDER, PAGE, PROBLEMS, load, rewritten
+from infra.bench.plan import load_of
+from infra.bench.queueing import simulate
 from infra.bench.stream import MadeUp
 from streams.pipeline import load_pipeline
 
@@ -23,6 +25,13 @@ def test_each_problem_was_measured():
         assert costs.rejected == 0
         assert 0.5 < costs.labels_per_event < 1.5
         assert costs.seen_per_s <= costs.events_per_s
+
+
+def test_the_simulation_is_roughly_right_where_checkpoints_are_small():
+    for costs in load().problems.values():
+        if costs.state_bytes < 1e7:
+            simulated = simulate(load_of(costs, costs.steady_rate)).p50_ms
+            assert costs.p50_ms / 4 < simulated < 4 * costs.p50_ms, costs.pipeline
 
 
 def test_what_a_state_grows_by_is_found_without_a_broker():

@@ -74,8 +74,8 @@ def test_state_is_what_waits_and_what_is_remembered():
 
 
 def test_a_state_much_larger_than_the_measured_one_is_told_of():
-    (limit,) = plan(replace(COSTS, expire_after_s=86_400, state_bytes=1e6), 1_000).limits
-    assert "a task's state comes to 26 MB, and was measured with 1.0 MB" in limit
+    (limit,) = plan(replace(COSTS, expire_after_s=86_400, kept_bytes=100), 1_000).limits
+    assert "a task's state comes to 106 MB, and was measured with 10.0 MB" in limit
 
 
 def test_a_latency_asks_for_more_workers_or_is_said_to_be_out_of_reach():
