@@ -25,7 +25,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     reach_ms: float  # publish to read, without a worker in between
     bytes_in: float  # an event
     bytes_out: float
-    labels_per_event: float
+    others_per_event: list[float]  # records of each other input an event: references, then labels
     state_bytes: float  # of a task, pickled, behind the measurement
     models_bytes: float  # of that: what does not grow with the rate
     waiting_bytes: float  # by which it grows with an event that waits for its label
@@ -51,9 +51,9 @@ class Look(NamedTuple):
     at_s: float
     events: float
     records: float
-    labels: float
     rejects: float
     batches: float
+    batch_s: float
     commits: float
     commit_s: float
     main_s: float  # CPU of the worker's main thread

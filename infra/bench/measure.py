@@ -29,11 +29,12 @@ from streams.pipeline import Pipeline
 from streams.ports import Record
 from streams.task import Task
 
-WARM_EVENTS, EVENTS_MAX = 300, 400_000
+WARM_EVENTS, EVENTS_MAX, LEFT = 300, 400_000, 0.1
 SILENT_S = 60.0
 SHARES, BEHIND_S_MAX = (0.5, 0.25), 0.4
 """Of saturation. Broker, worker and sender share the machine: if half of it is too much for that, a quarter is sent."""
 
+RECORDS = "riverrun_records_total"
 PING, ASIDE = "riverrun-bench-ping", "riverrun-bench-aside-"
 Tell = Callable[[str, float], None]
 """Told which stage it is, and how much of the whole is done, from 0 to 1."""
@@ -110,13 +111,12 @@ class _Steady(NamedTuple):
 
 
 def _warm_up(run: AtWork, sender: Sender, seconds: float) -> float:
-    """Events a second, roughly."""
-    rate, events = 0.0, WARM_EVENTS
+    """Events a second, roughly: by the time of learning, as a few events wait longer for silence than for that."""
+    rate, events, before = 0.0, WARM_EVENTS, run.look()
     for _ in range(2):
-        began_s = time.perf_counter()
         sender.send(events)
-        _wait_for(run, sender.events)
-        rate = events / (time.perf_counter() - began_s)
+        took = _wait_for(run, sender.events).since(before)
+        rate = took.events / max(took.batch_s, 1e-3)
         events = min(max(round(rate * seconds), WARM_EVENTS), EVENTS_MAX)
     return rate
 
@@ -131,7 +131,7 @@ def _saturation(run: AtWork, sender: Sender, rate: float, seconds: float) -> _Ba
         filled = began.since(before)
         if sender.events - began.events < events / 2:  # as fast as the sender
             began = before
-        took = _wait_for(run, sender.events - events * 0.05).since(began)
+        took = _wait_for(run, sender.events - events * LEFT).since(began)
         if took.at_s > seconds / 2 or events == EVENTS_MAX:
             break
         rate = took.events / took.at_s
@@ -208,6 +208,7 @@ def _bill(run: AtWork, stream: Stream, of_all: _Total, backlog: _Backlog, steady
     worker = split(*((each.worker_s, each.events, each.batches) for each in (full, half)))
     transactions_s = half.broker_s - of_all.plain_cores * half.at_s
     seen, (waiting, kept) = run.metrics(), of_all.growth
+    events = seen[RECORDS, pipeline.events.topic]
     state, pending = (seen.get((f"riverrun_{name}", ""), 0.0) for name in ("checkpoint_bytes", "pending_labels"))
     aside = waiting * pending + kept * min(total.events - pending, pipeline.labels.pending_max)
     return Costs(
@@ -224,7 +225,7 @@ def _bill(run: AtWork, stream: Stream, of_all: _Total, backlog: _Backlog, steady
         reach_ms=1e3 * _reach_s(run),
         bytes_in=bytes_in / total.events,
         bytes_out=bytes_out / total.events,
-        labels_per_event=full.labels / full.events,
+        others_per_event=[seen.get((RECORDS, each.topic), 0.0) / events for each in pipeline.inputs[:-1]],
         state_bytes=state,
         models_bytes=max(state - aside, 0.0),
         waiting_bytes=waiting,

@@ -106,7 +106,8 @@ def _limits(
     if latency_ms is not None and waited.p99_ms > latency_ms:
         yield (
             f"a p99 of {latency_ms:,.0f} ms is not met, however many workers: a commit takes {costs.commit_ms:,.1f} "
-            f"ms, and an event waits for a younger label, {costs.idle_after_ms:,.0f} ms (idle_after) at the most"
+            f"ms, and an event waits for younger records of the other inputs, up to idle_after, "
+            f"{costs.idle_after_ms:,.0f} ms"
         )
     hottest = rate * costs.hottest_key / costs.events_per_s
     if hottest > assumed.busy:
@@ -154,7 +155,7 @@ def load_of(costs: Costs, events_per_s: float, tasks: int = 1) -> Load:
         commit_s=costs.commit_ms * 1e-3,
         reach_s=costs.reach_ms * 1e-3,
         tasks=tasks,
-        labels_per_event=costs.labels_per_event,
+        others_per_event=tuple(costs.others_per_event),
         idle_after_s=costs.idle_after_ms * 1e-3,
         batch_max=costs.batch_max,
     )

@@ -4,8 +4,9 @@
             alignment        queue        n × event_s + tasks × batch_s      commit_s
 
 The next batch is computed while the last one commits, as in streams/transactions.py. An event may be taken once its
-task has seen a younger label, or the labels have been silent for ``idle_after_s``: streams/batch.py says why. Arrivals
-are open loop and random (Poisson). What it leaves out: pauses of Python and of the machine, checkpoints, rebalances.
+task has seen a younger record of each other input, or that has been silent for ``idle_after_s``: streams/batch.py says
+why. Arrivals are open loop and random (Poisson). What it leaves out: pauses of Python and of the machine, checkpoints,
+rebalances.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ WARM = 0.1
 class Load:
     """One worker: its tasks, what arrives at all of them together, and what that costs.
 
-    ``events_per_s`` are of the whole worker; times in seconds.
+    ``events_per_s`` are of the whole worker; times in seconds. ``others_per_event`` has the records that come on each
+    other input (labels, references) with an event.
     """
 
     events_per_s: float
@@ -32,7 +34,7 @@ class Load:
     commit_s: float = 0.0
     reach_s: float = 0.0
     tasks: int = 1
-    labels_per_event: float = 0.0
+    others_per_event: tuple[float, ...] = ()
     idle_after_s: float = 0.0
     batch_max: int = 4_000
 
@@ -86,14 +88,25 @@ def _arrivals(load: Load, events: int, draw: random.Random) -> Iterator[tuple[fl
     """(when it may be taken, when it arrived) of each event, task by task."""
     for _ in range(load.tasks):
         at_s, taken_s, rate = 0.0, 0.0, load.events_per_s / load.tasks
-        labels = _times(rate * load.labels_per_event, draw)
-        last_s, next_s = float("-inf"), next(labels)
+        others = [_Other(_times(rate * share, draw), load.idle_after_s) for share in load.others_per_event]
         for _ in range(events // load.tasks):
             at_s += draw.expovariate(rate)
-            while next_s <= at_s:
-                last_s, next_s = next_s, next(labels)
-            taken_s = max(taken_s, min(next_s, max(at_s, last_s + load.idle_after_s)))
+            taken_s = max(taken_s, at_s, *(other.shows(at_s) for other in others))
             yield taken_s, at_s
+
+
+class _Other:
+    """Another input of the task."""
+
+    def __init__(self, times_s: Iterator[float], idle_after_s: float) -> None:
+        self._times_s, self._idle_after_s = times_s, idle_after_s
+        self._last_s, self._next_s = float("-inf"), next(times_s)
+
+    def shows(self, at_s: float) -> float:
+        """From when an event of this time need not wait for it."""
+        while self._next_s <= at_s:
+            self._last_s, self._next_s = self._next_s, next(self._times_s)
+        return min(self._next_s, self._last_s + self._idle_after_s)
 
 
 def _times(rate: float, draw: random.Random) -> Iterator[float]:

@@ -103,7 +103,7 @@ def cells(plan: Plan) -> dict[str, str]:
         "transactions/s": f"{plan.transactions_per_s:,.0f}",
         "in, MB/s": f"{plan.bytes_in_per_s / 1e6:,.1f}",
         "out, MB/s": f"{plan.bytes_out_per_s / 1e6:,.1f}",
-        "state, MB": f"{plan.state_bytes / 1e6:,.0f}",
+        "state at most, MB": f"{plan.state_bytes / 1e6:,.0f}",
         "of it a task's": f"{plan.task_state_bytes / 1e6:,.1f}",
         "recovery, s": f"{plan.recovery_s:,.1f}",
         "p50, ms": f"{plan.p50_ms:,.0f}",

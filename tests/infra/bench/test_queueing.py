@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from infra.bench.queueing import Load, simulate
@@ -32,11 +34,13 @@ def test_a_slow_commit_is_waited_for_and_batches_grow():
 
 
 def test_an_event_waits_for_a_younger_label_or_for_silence():
-    rare = Load(events_per_s=50, event_s=1e-6, labels_per_event=0.1, idle_after_s=0.2)  # a label each 200 ms
+    rare = Load(events_per_s=50, event_s=1e-6, others_per_event=(0.1,), idle_after_s=0.2)  # a label each 200 ms
     assert 20 < simulate(rare).p50_ms < 200
     assert simulate(rare).p99_ms < 201
-    none = Load(events_per_s=50, event_s=1e-6, labels_per_event=0.0, idle_after_s=0.2)
+    none = Load(events_per_s=50, event_s=1e-6, others_per_event=(0.0,), idle_after_s=0.2)
     assert simulate(none).p99_ms < 1, "labels have been silent for long"
+    both = replace(rare, others_per_event=(0.1, 10.0))
+    assert simulate(both).p50_ms == pytest.approx(simulate(rare).p50_ms, rel=0.2), "the slowest input decides"
 
 
 def test_two_tasks_of_one_worker_share_its_time():
