@@ -1,7 +1,7 @@
 """When one task is saved, so that a restart replays little, and how: the data path waits for a fork alone.
 
     steps       ───■───■───■───■───■───■───■───▶
-    half full            │ fork                     span: what a restart would have to replay
+    0.7 full             │ fork                     span: what a restart would have to replay
     background           └ pickle, compress, sign, store ┐
     journal                                              └▶ named by the next record: the span shrinks
     full                         the task waits until the store has taken it
@@ -28,6 +28,14 @@ from streams.shelf import Shelf, left_over
 from streams.store import Store
 from streams.task import Task
 
+BEGIN_AT = 0.7
+"""How full the span is when a checkpoint is begun: it is safe before the span is full, if saving is quick enough."""
+
+SPAN_MIN_S = 1.0
+SPAN_OF_SAVING = 4.0
+"""The span's length where none is declared: a second, and this many times what it takes to save the state, if that is
+more. So a large state is not pickled all the time: 1 / (4 x 0.7) = 36 % of a core at the most."""
+
 KEPT = 3
 """Blobs kept of a task: the newest, and two to fall back to."""
 
@@ -48,11 +56,12 @@ class Span:
 
 
 class Written(NamedTuple):
-    """A blob that is safe in the store: its name, and its size in bytes, as it is and as it was pickled."""
+    """A blob that is safe in the store: its name, its size in bytes as it is and as it was pickled, and since when."""
 
     name: str
     size: int
     pickled: int
+    safe_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,7 @@ class Checkpointer:
     retry_at_s: float = 0.0
     failures: int = 0
     warned_bytes: int = 0
+    saving_s: float = 0.0  # how long the last one took, until it was safe
     safe_s: float = field(init=False)  # when the state that is safe was pickled
     shelf: Shelf = field(init=False)
 
@@ -105,8 +115,9 @@ class Checkpointer:
     @property
     def filled(self) -> float:
         """How much a restart would replay, as a share of what is declared: records or seconds, whichever is more."""
-        records, limit_s = self.pipeline.checkpoint_every, self.pipeline.replay_max.total_seconds()
-        return max(self.span.records / records, self.span.seconds / limit_s)
+        declared = self.pipeline.replay_max
+        limit_s = declared.total_seconds() if declared else max(SPAN_MIN_S, SPAN_OF_SAVING * self.saving_s)
+        return max(self.span.records / self.pipeline.checkpoint_every, self.span.seconds / limit_s)
 
     @property
     def age_s(self) -> float:
@@ -138,7 +149,7 @@ class Checkpointer:
         Versions of models are stored whenever there are any. The state after the record ``sequence`` is committed.
         """
         self.shelf.put_away(task.versions)
-        if self.pending or self.store.clock() < self.retry_at_s or not (early or self._filled(0.5)):
+        if self.pending or self.store.clock() < self.retry_at_s or not (early or self._filled(BEGIN_AT)):
             return
         started_s = self.store.clock()
         frozen = self._frozen(task, self.store.freeze)
@@ -197,6 +208,7 @@ class Checkpointer:
             self.span, self.pending, self.failures = self.span.less(pending.span), None, 0
             written = pending.blob.result()
             self.inline = written.size <= self.pipeline.inline_bytes_max
+            self.saving_s = written.safe_s - pending.started_s
             self._weigh(task, written.pickled)
             self.names.append(saved.name)
             del self.names[:-KEPT]
@@ -230,7 +242,8 @@ class Checkpointer:
 
     def _write(self, sealed: bytes, sequence: int, pickled: int) -> Written:
         with self.store.telemetry.span("store", task=self.partition, bytes=len(sealed)):
-            return Written(checkpoint.write(self.store.blobs, sealed, self.partition, sequence), len(sealed), pickled)
+            name = checkpoint.write(self.store.blobs, sealed, self.partition, sequence)
+        return Written(name, len(sealed), pickled, self.store.clock())
 
     def _weigh(self, task: Task, pickled: int) -> None:
         self.store.telemetry.gauge("checkpoint_bytes", pickled, task=str(self.partition))

@@ -59,7 +59,8 @@ class Pipeline:
         Records a task takes into one transaction at the most.
     checkpoint_every, replay_max
         What a restart replays at the most, plus a batch: so many records, or records that took so long to predict and
-        learn, whichever comes first. A checkpoint is begun at half of it; at the whole, the task waits for its end.
+        learn, whichever comes first. A checkpoint is begun at 0.7 of it; at the whole, the task waits for its end.
+        ``replay_max`` None: a second, or four times what saving the state takes where that is more.
     inline_bytes_max
         A sealed state of up to so many bytes rides in every journal record, and a restart replays nothing. 0: never.
     version_every, versions_max
@@ -89,7 +90,7 @@ class Pipeline:
     idle_after: timedelta = timedelta(milliseconds=200)
     batch_max: int = 4_000
     checkpoint_every: int = 100_000
-    replay_max: timedelta = timedelta(seconds=1)
+    replay_max: timedelta | None = None
     inline_bytes_max: int = 16_384
     version_every: timedelta = timedelta(days=1)
     versions_max: int = 30

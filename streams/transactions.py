@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ from streams.ports import Background, Log, Telemetry
 from streams.records import OUTPUTS
 from streams.task import Step
 from streams.task_run import TaskRun
+
+USUAL_KEPT = 0.8
+"""How much of what a transaction usually takes is kept when one more has taken its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class UnderWay:
 
     work: list[Work]
     records: list[JournalRecord]
+    began_s: float
     seconds: Future[float]
 
 
@@ -61,6 +66,19 @@ class Transactions:
         self._beside, self._fingerprint = beside, fingerprint
         self._topics = {name: pipeline.topic(name) for name in (JOURNAL, *OUTPUTS)}
         self._under_way: UnderWay | None = None
+        self._usual_s = 0.0
+
+    def hold(self, ahead_s: float) -> None:
+        """Wait until so long before what is under way is likely to be committed.
+
+        A batch that is cut earlier, and takes ``ahead_s`` to step over, only waits for that commit; records that come
+        meanwhile would wait for the one after it.
+        """
+        if (under_way := self._under_way) is not None:
+            left_s = under_way.began_s + self._usual_s - ahead_s - self._clock()
+            if left_s > 0:
+                with suppress(TimeoutError):
+                    under_way.seconds.exception(left_s)  # is raised by ``settle``
 
     def send(self, work: list[Work]) -> None:
         """Put out what these batches gave, all in one transaction, once the one before is settled."""
@@ -78,7 +96,7 @@ class Transactions:
             each.run.sent(record, each.seconds)
         context = copy_context()  # of the trace
         seconds = self._beside.submit(lambda: context.run(self._commit, offsets, began_s))
-        self._under_way = UnderWay(work, records, seconds)
+        self._under_way = UnderWay(work, records, began_s, seconds)
 
     def _commit(self, offsets: dict[tuple[str, int], int], began_s: float) -> float:
         with self._telemetry.span("commit"):
@@ -91,7 +109,9 @@ class Transactions:
         under_way, self._under_way = self._under_way, None
         if under_way is None:
             return
-        self._telemetry.observe("transaction_seconds", under_way.seconds.result())
+        seconds = under_way.seconds.result()
+        self._usual_s += (1 - USUAL_KEPT) * (seconds - self._usual_s)
+        self._telemetry.observe("transaction_seconds", seconds)
         for each, record in zip(under_way.work, under_way.records, strict=True):
             each.run.committed(record)
         observe.batches(self._telemetry, self._log, self._wall, [(w.run, w.batch, w.step) for w in under_way.work])

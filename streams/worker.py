@@ -2,6 +2,7 @@
 
 One turn of the loop, in this order:
 
+0. hold        while a transaction is under way that a batch cut now would only wait for
 1. poll        take what has come
 2. cut         a batch a task, in canonical order
 3. step        predict and learn, in memory; small states are sealed
@@ -100,6 +101,7 @@ class Worker:
         self._transactions = Transactions(pipeline, log, telemetry, clock, wall, committing, self._fingerprint)
         self._idle_after_s = pipeline.idle_after.total_seconds()
         self._watch = observe.Watch(telemetry, log)
+        self._turn_s = 0.0  # what it took to cut and step over what was cut last
         self.runs: dict[int, TaskRun] = {}
 
     def run(self, stop: Callable[[], bool]) -> None:
@@ -117,6 +119,7 @@ class Worker:
 
     def turn(self) -> None:
         """One turn of the loop."""
+        self._transactions.hold(self._turn_s)
         for fetched in self._log.poll(self._poll_timeout_s(), self.pipeline.batch_max * 2):  # 1 poll
             self._take(fetched)
         now_s = self._clock()
@@ -142,7 +145,8 @@ class Worker:
             fields = {"task": run.task.partition, "sequence": run.next_sequence, "records": len(batch.records)}
             with self._telemetry.span("step", **fields):
                 work.append(self._step(run, batch))
-        self._telemetry.observe("batch_seconds", self._clock() - began_s)
+        self._turn_s = self._clock() - began_s
+        self._telemetry.observe("batch_seconds", self._turn_s)
         self._transactions.send(work)
 
     def _poll_timeout_s(self) -> float:

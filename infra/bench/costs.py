@@ -42,7 +42,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     batch_max: int
     expire_after_s: float
     pending_max: int
-    replay_max_s: float
+    replay_max_s: float | None  # None: by how long saving the state takes
 
 
 class Look(NamedTuple):

@@ -242,7 +242,7 @@ def _bill(run: AtWork, stream: Stream, of_all: _Total, backlog: _Backlog, steady
         batch_max=pipeline.batch_max,
         expire_after_s=pipeline.labels.expire_after.total_seconds(),
         pending_max=pipeline.labels.pending_max,
-        replay_max_s=pipeline.replay_max.total_seconds(),
+        replay_max_s=pipeline.replay_max.total_seconds() if pipeline.replay_max else None,
     )
 
 

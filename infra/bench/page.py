@@ -20,7 +20,7 @@ import psutil
 
 from infra.bench.costs import Costs
 from infra.bench.measure import Duration, measure
-from infra.bench.plan import Assumed, plan, state_of
+from infra.bench.plan import Assumed, plan, recovery_s, state_of
 from infra.bench.shown import assumptions, cells, measured, progress
 from infra.bench.stream import MadeUp
 from infra.fixed_hashes import with_fixed_hashes
@@ -179,9 +179,12 @@ def _remembered(named: Mapping[str, Costs]) -> str:
 
 
 def _recovery() -> str:
-    per_s = Assumed().load_bytes_per_s
-    rows = ([f"{size} MB", f"{size * 1e6 / per_s:,.1f} s"] for size in LOADED_MB)
-    return table(["a task's state", "to load it"], rows)
+    per_s = Assumed().pickled_bytes_per_s
+    rows = (
+        [f"{size} MB", f"{size * 1e6 / per_s:,.1f} s", f"{recovery_s(size * 1e6, None, Assumed()):,.1f} s"]
+        for size in LOADED_MB
+    )
+    return table(["a task's state", "to load it", "and to replay, at most"], rows)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import msgspec
 
 from infra.bench.costs import Costs
 from infra.bench.queueing import Load, Waited, simulate
+from streams.checkpointer import SPAN_MIN_S, SPAN_OF_SAVING
 
 MUCH, SMALL_BYTES = 4, 1e7
 """A state so many times larger than the one of the measurement is told of, unless it is small."""
@@ -19,7 +20,8 @@ class Assumed(msgspec.Struct, frozen=True, kw_only=True):
 
     ``busy`` is how much of a worker's or broker's core, and of a broker's network, is planned for. A broker's limit of
     partitions is Kafka's own recommendation (KIP-578: 4,000 a broker, 200,000 a cluster). A copy on another broker is
-    taken to cost as much as the first. ``label_after_s`` is how long an event waits for its label.
+    taken to cost as much as the first. ``label_after_s`` is how long an event waits for its label. A state is pickled,
+    and loaded, at ``pickled_bytes_per_s``.
     """
 
     busy: float = 0.5
@@ -30,7 +32,7 @@ class Assumed(msgspec.Struct, frozen=True, kw_only=True):
     cluster_partitions: int = 200_000
     broker_bytes_per_s: float = 1.25e9 / 2
     label_after_s: float = 60.0
-    load_bytes_per_s: float = 26e6
+    pickled_bytes_per_s: float = 25e6
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +88,7 @@ def plan(costs: Costs, rate: float, assumed: Assumed | None = None, latency_ms: 
         bytes_out_per_s=rate * costs.bytes_out,
         state_bytes=state * partitions,
         task_state_bytes=state,
-        recovery_s=state / assumed.load_bytes_per_s + costs.replay_max_s,
+        recovery_s=recovery_s(state, costs.replay_max_s, assumed),
         p50_ms=waited.p50_ms,
         p99_ms=waited.p99_ms,
         busy=waited.busy,
@@ -125,6 +127,18 @@ def _limits(
             f"{partitions:,} partitions of {costs.topics} topics in {assumed.replication} copies are more than the "
             f"{assumed.cluster_partitions:,} of one cluster: spread the pipeline over several clusters, by key"
         )
+
+
+def recovery_s(state: float, replay_max_s: float | None, assumed: Assumed) -> float:
+    """To load a task's state of so many bytes, and to replay what came since, at the most.
+
+    >>> recovery_s(1e6, None, Assumed()), recovery_s(100e6, None, Assumed())
+    (1.04, 20.0)
+    """
+    pickled_s = state / assumed.pickled_bytes_per_s
+    if replay_max_s is None:
+        replay_max_s = max(SPAN_MIN_S, SPAN_OF_SAVING * pickled_s)
+    return pickled_s + replay_max_s
 
 
 def state_of(costs: Costs, events_per_s: float, label_after_s: float) -> float:

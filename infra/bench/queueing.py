@@ -3,10 +3,10 @@
     arrives ─▶ may be taken ─▶ a batch is computed ─▶ the one before is committed ─▶ committed
             alignment        queue        n × event_s + tasks × batch_s      commit_s
 
-The next batch is computed while the last one commits, as in streams/transactions.py. An event may be taken once its
-task has seen a younger record of each other input, or that has been silent for ``idle_after_s``: streams/batch.py says
-why. Arrivals are open loop and random (Poisson). What it leaves out: pauses of Python and of the machine, checkpoints,
-rebalances.
+The next batch is computed while the last one commits, and cut so late that it need not wait for that. An event may be
+taken once its task has seen a younger record of each other input, or that has been silent for ``idle_after_s``:
+streams/batch.py says why. Arrivals are open loop and random (Poisson). What it leaves out: pauses of Python and of the
+machine, checkpoints, rebalances.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ def simulate(load: Load, events: int = EVENTS, seed: int = 1) -> Waited:
     """
     arrivals = sorted(_arrivals(load, events, random.Random(seed)))  # noqa: S311 - no secret
     latencies: list[float] = []
-    free_s = committed_s = busy_s = 0.0
+    free_s = committed_s = busy_s = work_s = 0.0
     batches = taken = 0
     while taken < len(arrivals):
-        began_s = max(free_s, arrivals[taken][0])
+        began_s = max(free_s, committed_s - work_s, arrivals[taken][0])  # held, as streams/transactions.py says
         upto = taken
         limit = min(len(arrivals), taken + load.batch_max * load.tasks)
         while upto < limit and arrivals[upto][0] <= began_s:

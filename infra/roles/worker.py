@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,10 @@ PAUSE_S_MAX = 10.0
 GC_THRESHOLDS = (200_000, 20, 50)
 """Python's cycle collector walks all windows and pending labels: rarely is enough, as the loop makes no cycles."""
 
+SWITCH_S = 0.0005
+"""After how long the data path lets another thread have the interpreter. A commit asks for it some five times, and by
+default each time it would wait up to 5 ms."""
+
 _log = logging.getLogger("riverrun.worker")
 
 
@@ -48,6 +53,7 @@ def run_worker(
     refuse_mistakes(pipeline, str(file))
     log_to_stderr(settings.log_format, pipeline=pipeline.name, role="worker", id=worker_id)
     gc.set_threshold(*GC_THRESHOLDS)
+    sys.setswitchinterval(SWITCH_S)
     only = only_one(settings.data_folder(pipeline.name), f"worker {worker_id}")
     with only, traced(pipeline.name, "worker", worker_id) as span, compiled.used():
         telemetry = PrometheusTelemetry(pipeline.name, span)

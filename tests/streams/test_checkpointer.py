@@ -13,6 +13,7 @@ import pytest
 
 from streams import journal
 from streams.checkpoint import BlobName
+from streams.checkpointer import Span
 from streams.errors import StoreUnavailable
 from streams.journal import JournalRecord
 from streams.pipeline import Pipeline
@@ -135,7 +136,7 @@ class TestInTheBackground:
     """The data path waits for the pickling, and for nothing else until the span is full."""
 
     def test_batches_go_on_while_a_blob_is_being_stored(self) -> None:
-        made, later = world(), Later()
+        made, later = world(checkpoint_every=60), Later()
         made.background = later
         worker = made.worker()
         begin_to_save(made, worker, later)
@@ -211,6 +212,31 @@ class TestInTheBackground:
         worker._clock = clock
         turns(made, worker, 100)
         assert sum(1 for record in records(made) if record.checkpoint) > 3
+
+
+class TestWithoutADeclaredLength:
+    """A state that takes long to save is saved less often."""
+
+    def test_the_span_is_a_second_or_four_times_what_saving_takes(self) -> None:
+        made, later = world(checkpoint_every=10**9, replay_max=None), Later()
+        made.background = later
+        worker = made.worker()
+        turns(made, worker, 3)
+        run = worker.runs[0]
+        for saving_s, full_at_s in ((0.1, 1.0), (2.0, 8.0)):
+            run.checkpoints.saving_s = saving_s
+            run.checkpoints.span = Span(10, full_at_s / 2)
+            assert run.checkpoints.filled == pytest.approx(0.5)
+
+    def test_what_saving_takes_is_measured_until_it_is_safe(self) -> None:
+        made, later = world(), Later()
+        made.background = later
+        worker = made.worker()
+        begin_to_save(made, worker, later)
+        made.now_s += 7
+        later.finish()
+        turns(made, worker, 3)
+        assert worker.runs[0].checkpoints.saving_s == pytest.approx(7, abs=3 * TURN_S)
 
 
 class TestAStoreThatFails:

@@ -135,7 +135,7 @@ def test_without_any_checkpoint_it_stops_before_anything_is_replayed() -> None:
     made = killed(world())
     for name in made.blobs.names():
         made.blobs.delete(name)
-    refused(made, CheckpointCorrupt, "none of 4 checkpoints loads")
+    refused(made, CheckpointCorrupt, r"none of \d checkpoints loads")
 
 
 def test_with_another_signing_key_it_stops() -> None:
