@@ -78,8 +78,8 @@ def assumptions(assumed: Assumed) -> Iterator[str]:
         f"Assumed: {assumed.busy:.0%} busy workers, with a core each; {assumed.replication} copies of each record; "
         f"brokers of {assumed.broker_cores} cores, {assumed.broker_bytes_per_s / 1e6:,.0f} MB/s and "
         f"{assumed.broker_partitions:,} partitions (copies counted); labels after {assumed.label_after_s:,.0f} s; "
-        "keys that spread evenly, but for the hottest; models as large as they were here. Latency is simulated, by what "
-        "was measured here."
+        "keys that spread evenly, but for the hottest; models as large as they were here. Latency is simulated, by "
+        "what was measured here."
     )
 
 
