@@ -18,7 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks import peers
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import CONTENDERS, Contender
 from benchmarks.workload import Row, Workload
 from connectors.kafka_reader import quiet
 from infra import process
@@ -27,6 +27,7 @@ from infra.broker import EmbeddedBroker
 ROOT = Path(__file__).parents[1]
 OUTPUTS = ("features", "predictions", "outcomes")
 STOP_S = 20.0
+SEGMENT_BYTES = 64 * 2**20
 COMMIT_EVERY = 10_000
 """Records after which a peer saves the model, and Quix commits."""
 
@@ -49,8 +50,15 @@ class Cluster:
         self._broker.stop()
 
     def create(self, topics: Iterable[str], partitions: int = 1) -> None:
-        """Make topics."""
-        for answer in self.admin.create_topics([NewTopic(topic, partitions) for topic in topics]).values():
+        """Make topics. Their segments are small: what is deleted goes soon."""
+        config = {"segment.bytes": str(SEGMENT_BYTES)}
+        new = [NewTopic(topic, partitions, config=config) for topic in topics]
+        for answer in self.admin.create_topics(new).values():
+            answer.result(30)
+
+    def delete_before(self, topics: Iterable[str], offset: int) -> None:
+        """Delete the records before this offset, of partition 0."""
+        for answer in self.admin.delete_records([TopicPartition(topic, 0, offset) for topic in topics]).values():
             answer.result(30)
 
     def fill(self, rows: Iterable[Row]) -> None:
@@ -62,10 +70,10 @@ class Cluster:
             put(producer, row)
         assert producer.flush(60) == 0
 
-    def bytes_of(self, prefix: str) -> dict[str, int]:
-        """Topic -> bytes of its log segments, of topics with this prefix and partitions of them."""
+    def bytes_of(self, name: str) -> dict[str, int]:
+        """Topic -> bytes of its log segments, of the topics that have this in their name."""
         found: dict[str, int] = {}
-        for segment in (self.folder / "broker" / "data").glob(f"{prefix}*/*.log"):
+        for segment in (self.folder / "broker" / "data").glob(f"*{name}*/*.log"):
             topic = segment.parent.name.rpartition("-")[0]
             found[topic] = found.get(topic, 0) + segment.stat().st_size
         return found
@@ -118,15 +126,10 @@ class Run:
         fixed = {"PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT), **riverrun, **self.contender.env}
         return {**fixed, **{f"BENCH_{name}": str(value) for name, value in said.items()}}
 
-    def command(self) -> list[str]:
-        """What to start."""
-        python = str(peers.python_of(self.contender.peer)) if self.contender.peer else sys.executable
-        return [python, "-W", "ignore", "-m", f"benchmarks.contenders.{self.contender.module}"]
-
     def start(self, **more: str | float) -> psutil.Process:
         """Start a process of the contender."""
         return psutil.Popen(
-            self.command(),
+            command_of(self.contender),
             env={**os.environ, **self.env(**more)},
             cwd=self.home,
             stdin=subprocess.DEVNULL,
@@ -208,6 +211,12 @@ class Watch:
                 raise Failed(f"{run.contender.module} has ended: {run.told()}")
         at_s = self.arrivals[-1][1] if self.arrivals else time.time()
         return Mark(self.count, at_s, sum(map(cpu_s, workers)), cpu_s(run.cluster.process))
+
+
+def command_of(contender: Contender) -> list[str]:
+    """What to start."""
+    python = str(peers.python_of(contender.peer)) if contender.peer else sys.executable
+    return [python, "-W", "ignore", "-m", f"benchmarks.contenders.{contender.module}"]
 
 
 def cpu_s(of: psutil.Process) -> float:

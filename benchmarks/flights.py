@@ -44,10 +44,10 @@ class Flights:
         """In the order of event time, until so many planes have departed."""
         assert partitions == 1
         example()
-        from connectors.sources.replay import Replay, Stream
-
         import nycflights
         import source
+
+        from connectors.sources.replay import Replay, Stream
 
         tables = nycflights.tables(min(events // MONTHS_ROWS + 2, 12))
         streams = [Stream(f"flights.{name}", rows, "origin", source.TIMES[name]) for name, rows in tables.items()]

@@ -1,4 +1,4 @@
-"""The synthetic workload of the environment as a pipeline of riverrun: all that it does by default, and a drift watch."""
+"""The synthetic workload as a pipeline of riverrun: all that it does by default, and a drift watch."""
 
 from __future__ import annotations
 

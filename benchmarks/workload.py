@@ -91,12 +91,12 @@ class Synthetic:
         return SyntheticLoop(self)
 
     def rows(
-        self, events: int, partitions: int = 1, start_ms: float = T0_MS, per_ms: float = 1.0, seed: int = 1
+        self, events: int, partitions: int = 1, start_ms: float = T0_MS, per_ms: float = 1.0, first: int = 0
     ) -> Iterator[Row]:
         """So many events, ``per_ms`` a millisecond from ``start_ms`` on, each partition in turn, and their labels."""
-        draw, labels = random.Random(seed), deque[Row]()  # noqa: S311 - no secret
-        for number in range(events):
-            at_ms = int(start_ms + number / per_ms)
+        draw, labels = random.Random(first), deque[Row]()  # noqa: S311 - no secret
+        for number in range(first, first + events):
+            at_ms = int(start_ms + (number - first) / per_ms)
             while labels and labels[0].timestamp_ms <= at_ms:
                 yield labels.popleft()
             yield self._event(draw, number, at_ms, number % partitions, labels)
@@ -186,9 +186,7 @@ class SyntheticLoop:
         return None
 
 
-SYNTHETIC = {
-    each.name: each for each in (Synthetic(m, n) for m in ("logistic", "tree", "forest") for n in (3, 20))
-}
+SYNTHETIC = {each.name: each for each in (Synthetic(m, n) for m in ("logistic", "tree", "forest") for n in (3, 20))}
 NAMES = (*SYNTHETIC, "flights")
 
 

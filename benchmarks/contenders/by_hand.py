@@ -1,4 +1,4 @@
-"""What the loops by hand share: records of all inputs in the order of their timestamps, and a producer; at least once."""
+"""What the loops by hand share: records of all inputs, merged by their timestamps, and a producer; at least once."""
 
 from __future__ import annotations
 

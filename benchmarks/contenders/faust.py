@@ -27,7 +27,9 @@ def main() -> None:
     )
     inputs = app.topic(*workload.topics, key_serializer="raw", value_serializer="raw")
     out = app.topic(f"{run}.predictions", key_serializer="raw", value_serializer="raw")
-    pieces = app.Table("pieces", partitions=1, schema=faust.Schema(key_type=str, value_type=bytes, value_serializer="raw"))
+    pieces = app.Table(
+        "pieces", partitions=1, schema=faust.Schema(key_type=str, value_type=bytes, value_serializer="raw")
+    )
 
     @app.agent(inputs)
     async def learn(stream):  # type: ignore[no-untyped-def]

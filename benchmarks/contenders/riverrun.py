@@ -18,7 +18,7 @@ def main() -> None:
     file = Path(__file__).parents[1] / of_environment().pipeline
     apply_topics(load_pipeline(file), Settings.load())
     worker = ["-m", "infra.cli", "worker", str(file), "--id", os.environ.get("BENCH_WORKER", "1")]
-    os.execv(sys.executable, [sys.executable, *worker])
+    os.execv(sys.executable, [sys.executable, *worker])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Other stream processors, each in a virtual environment of its own, locked: build/peers/<name>."""
+"""Other stream processors, each in a virtual environment of its own: build/peers/<name>.
+
+``make lock`` resolves <name>.in into <name>.lock. Beside the peer they hold what the workloads need.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,26 @@ def python_of(peer: str) -> Path:
     python, ready = home / "bin" / "python", home / "ready"
     if not ready.exists() or ready.read_text() != lock.read_text():
         _run(sys.executable, "-m", "venv", "--clear", str(home))
-        _run(str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q", "--require-hashes", "-r", str(lock))
+        _run(
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "-q",
+            "--require-hashes",
+            "-r",
+            str(lock),
+        )
         ready.write_text(lock.read_text())
     return python.absolute()
+
+
+def versions_of(peer: str) -> dict[str, str]:
+    """The packages asked for, and their locked versions."""
+    asked = {line.split("==")[0].split("[")[0] for line in (HERE / f"{peer}.in").read_text().split()}
+    locked = (line.split()[0].split("==") for line in (HERE / f"{peer}.lock").read_text().splitlines() if "==" in line)
+    return {name: number for name, number in locked if name.split("[")[0] in asked}
 
 
 def _run(*command: str) -> None:
