@@ -28,8 +28,6 @@ ROOT = Path(__file__).parents[1]
 OUTPUTS = ("features", "predictions", "outcomes")
 STOP_S = 20.0
 SEGMENT_BYTES = 64 * 2**20
-COMMIT_EVERY = 10_000
-"""Records after which a peer saves the model, and Quix commits."""
 
 
 class Failed(Exception):
@@ -119,7 +117,7 @@ class Run:
             "SERVERS": self.cluster.servers,
             "PARTITIONS": self.partitions,
             "HOME": self.home,
-            "COMMIT_EVERY": COMMIT_EVERY,
+            "COMMIT_EVERY": 10_000,
             **more,
         }
         riverrun = {"RIVERRUN_HOME": str(self.home), "RIVERRUN_BOOTSTRAP_SERVERS": self.cluster.servers}
@@ -201,6 +199,13 @@ class Watch:
                     raise KafkaException(message.error())
             self.count += len(messages)
             self.arrivals.append((self.count, at_s))
+
+    def until_quiet(self, seconds: float = 0.5) -> None:
+        """Until nothing more has come for so long."""
+        before = -1
+        while before != self.count:
+            before = self.count
+            self.look(seconds)
 
     def until(self, count: int, run: Run, workers: list[psutil.Process], timeout_s: float) -> Mark:
         """Wait until so many are there, or until the time is up, and say what it took."""

@@ -1,7 +1,7 @@
 """Sends a synthetic stream at a steady rate, whatever becomes of it: each record at the time that is its timestamp.
 
 An open loop: a system that falls behind is sent as much as one that keeps up, and waiting counts as latency.
-``python -m benchmarks.open_loop SERVERS WORKLOAD RATE EVENTS START_S``
+``python -m benchmarks.open_loop SERVERS WORKLOAD RATE EVENTS`` says that it is ready, and is then told when to start.
 """
 
 from __future__ import annotations
@@ -33,5 +33,6 @@ def send(servers: str, workload: str, rate: float, events: int, start_s: float) 
 
 
 if __name__ == "__main__":
-    _, servers, workload, rate, events, start_s = sys.argv
-    send(servers, workload, float(rate), int(events), float(start_s))
+    _, servers, workload, rate, events = sys.argv
+    print("ready", flush=True)
+    send(servers, workload, float(rate), int(events), float(input()))

@@ -8,7 +8,7 @@ from subprocess import CalledProcessError, TimeoutExpired
 from benchmarks.cluster import Cluster, Failed, Run, cluster
 from benchmarks.contenders import CONTENDERS
 from benchmarks.options import Options
-from benchmarks.sections.saturation import MORE, START_S
+from benchmarks.sections.saturation import MORE, START_S, commit_every
 from benchmarks.tables import Raw, Tabled, figure
 from benchmarks.workload import Workload, workload_of
 
@@ -40,12 +40,14 @@ def _tried(made: Cluster, contender: str, workload: Workload, events: int) -> Ra
 
 def _one(made: Cluster, contender: str, workload: Workload, events: int) -> Raw:
     run = Run(made, contender, workload)
-    with run.watch() as watch, run.started() as worker:
-        last = watch.until(events, run, [worker], START_S + ALL_S)
+    with run.watch() as watch:
+        with run.started(COMMIT_EVERY=commit_every(events)) as worker:
+            last = watch.until(events, run, [worker], START_S + ALL_S)
+        watch.until_quiet()
     if last.count < events:
         raise Failed(f"{contender}: {last.count} of {events} predictions: {run.told()}")
     sizes = {topic.replace(run.name, "…"): size for topic, size in made.bytes_of(run.name).items() if size}
-    return {"events": last.count, "topics": sizes}
+    return {"events": watch.count, "topics": sizes}
 
 
 def tables(raws: list[Raw]) -> list[Tabled]:

@@ -4,7 +4,7 @@
     read, committed                        p0 p1 p2      p3     by a consumer with read_committed, fetch by fetch
     latency of e1                 ─────────────▶
 
-At 10, 50 and 80 % of the contender's own saturation. The first seconds do not count.
+At 10, 50 and 80 % of riverrun's saturation; Quix at half of its own. The first seconds do not count.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from subprocess import PIPE
 
 import numpy as np
 
-from benchmarks.cluster import ROOT, Cluster, Run, Watch, cluster
+from benchmarks.cluster import ROOT, Cluster, Run, cluster
 from benchmarks.options import Options
 from benchmarks.sections.saturation import EVENTS_OF, MORE, START_S, skipped, tried
 from benchmarks.tables import Raw, Tabled, figure, median, rates
 from benchmarks.workload import Synthetic, workload_of
 
 WORKLOADS = ("logistic-3", "tree-20")
-CONTENDERS = ("riverrun", "quix-exactly-once")
-SHARES = (0.1, 0.5, 0.8)
-WARM_S, SECONDS, BEHIND_S = 3.0, 12.0, 15.0
+SHARES = {"riverrun": (0.1, 0.5, 0.8), "quix-exactly-once": (0.5,)}
+WARM_S, SECONDS, BEHIND_S = 3.0, 10.0, 10.0
 QUIX_COMMIT_S = 0.1
 """Quix commits after so much of the stream: its default is 5 s, which would be the latency."""
 
@@ -35,11 +36,11 @@ def measure(options: Options) -> Iterator[Raw]:
     for name in options.only(*WORKLOADS):
         workload = workload_of(name)
         assert isinstance(workload, Synthetic)
-        for contender in CONTENDERS:
+        for contender, shares in SHARES.items():
             if contender not in options.contenders:
                 continue
             saturated = _saturation(options, workload, contender)
-            for share in SHARES if saturated else ():
+            for share in shares if saturated else ():
                 about = {"workload": name, "contender": contender, "share": share, "rate": share * saturated}
                 with cluster() as made:
                     yield about | _one(made, workload, contender, share * saturated, options.seconds(SECONDS))
@@ -64,25 +65,21 @@ def _one(made: Cluster, workload: Synthetic, contender: str, rate: float, second
     made.fill(workload.rows(warm, start_ms=time.time() * 1_000 - 5_000 - warm))
     events = int(rate * (WARM_S + seconds))
     with run.watch() as watch, run.started(COMMIT_EVERY=max(int(2 * rate * QUIX_COMMIT_S), 1)) as worker:
-        if contender == "riverrun":  # others may not commit as little as that
-            watch.until(warm, run, [worker], START_S)
-        else:
-            _until_quiet(watch, 8.0)
-        start_s, before = time.time() + 1.0, watch.count
-        sending = [sys.executable, "-m", "benchmarks.open_loop", made.servers, workload.name]
-        with subprocess.Popen([*sending, str(rate), str(events), str(start_s)], cwd=ROOT):
+        watch.until(1, run, [worker], START_S)
+        watch.until_quiet(1.0)
+        sending = [sys.executable, "-m", "benchmarks.open_loop", made.servers, workload.name, str(rate), str(events)]
+        with subprocess.Popen(sending, cwd=ROOT, stdin=PIPE, stdout=PIPE, text=True) as sender:
+            assert sender.stdout
+            sender.stdout.readline()  # it is ready
+            before, start_s = watch.count, time.time() + 1.0
+            with suppress(subprocess.TimeoutExpired):
+                sender.communicate(f"{start_s}\n", timeout=0.1)
             last = watch.until(warm + events, run, [worker], 1.0 + WARM_S + seconds + BEHIND_S)
     counted = int(rate * WARM_S)
     found = latencies_ms(watch.arrivals, warm, rate, start_s, counted, last.count - warm)
     at = np.percentile(found, [50, 99, 99.9]) if len(found) else [None] * 3
     named = dict(zip(("p50_ms", "p99_ms", "p999_ms"), map(float, at), strict=True))
     return {**named, "events": len(found), "all": last.count >= warm + events, "before": before}
-
-
-def _until_quiet(watch: Watch, seconds: float) -> None:
-    until_s = time.time() + seconds
-    while time.time() < until_s:
-        watch.look(0.5)
 
 
 def latencies_ms(

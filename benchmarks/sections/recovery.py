@@ -14,11 +14,10 @@ from benchmarks.sections.saturation import EVENTS_OF, MORE, START_S
 from benchmarks.tables import Raw, Tabled, figure, grouped, median, spread
 from benchmarks.workload import Workload, workload_of
 
-WORKLOADS = ("logistic-3", "tree-20", "forest-20", "flights")
+WORKLOADS = ("logistic-3", "tree-20", "forest-20")
 SPANS_S = (1.0, 10.0)
 """riverrun's default is 1 s."""
 
-QUIET_S = 0.5
 BACK = "is back after"
 
 
@@ -42,9 +41,7 @@ def _one(made: Cluster, workload: Workload, events: int, span_s: float) -> Raw:
         watch.until(events, run, [worker], START_S + 60)
         worker.kill()
         worker.wait()
-        ended_s = time.time() + QUIET_S
-        while time.time() < ended_s:  # what was committed last
-            watch.look(0.1)
+        watch.until_quiet()
         before, began_s = watch.count, time.time()
         with run.started(REPLAY_S=span_s) as worker:
             again = watch.until(before + 1, run, [worker], START_S)
