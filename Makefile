@@ -33,8 +33,7 @@ chaos: setup  ## kill, stop and cut off everything at random; MINUTES=60 for a s
 
 bench: setup  ## speed, latency, memory, recovery beside others; ONLY=saturation,sink SCALE=0.1 REPEATS=1 for less
 	$(BIN)/python -m benchmarks.bench $(if $(ONLY),--only $(ONLY)) $(if $(SCALE),--scale $(SCALE)) \
-	  $(if $(REPEATS),--repeats $(REPEATS)) $(if $(WORKLOADS),--workloads $(WORKLOADS)) \
-	  $(if $(CONTENDERS),--contenders $(CONTENDERS))
+	  $(if $(REPEATS),--repeats $(REPEATS)) $(if $(WORKLOADS),--workloads $(WORKLOADS))
 
 screenshots: setup  ## pictures of the monitor's page, with flights running through it, into docs/screenshots
 	$(BIN)/python -m tests.screenshots

@@ -69,13 +69,16 @@ class FlightsLoop:
     def __init__(self, waiting: Waiting | None = None) -> None:
         pipeline = example().pipeline
         self.waiting = waiting or Waiting(pipeline.champion.model.clone())
+        for table in pipeline.tables:
+            table.load()
         self._featurizer, self._target = Featurizer(pipeline), pipeline.target
         self._taken = {
             stream.topic: (stream, Intake(stream), memory)
             for stream, memory in zip(pipeline.inputs, self._featurizer.memories, strict=True)
         }
         self._events, self._labels = pipeline.events, pipeline.labels
-        self._encode, self._now_ms, self._repairs = msgspec.json.Encoder().encode, 0, Counter[str]()
+        self._encode, self._repairs = msgspec.json.Encoder().encode, Counter[str]()
+        self._now_ms = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """What a snapshot holds: the model, what waits, windows and weather."""
