@@ -59,11 +59,11 @@ def sender() -> tuple[Callable[..., None], Callable[[], None]]:
 
     def send(output: str, value: bytes, key: bytes | None, timestamp_ms: int) -> None:
         row = (topics[output], value, key, 0, None, None, timestamp_ms)
-        try:
-            producer.produce(*row)
-        except BufferError:
-            producer.poll(0.1)
-            producer.produce(*row)
+        while True:
+            try:
+                return producer.produce(*row)  # type: ignore[no-any-return]
+            except BufferError:  # the broker is slower than we are
+                producer.poll(0.01)
 
     def wait() -> None:
         assert producer.flush(30) == 0

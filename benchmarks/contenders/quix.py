@@ -29,6 +29,8 @@ def main() -> None:
         commit_every=commit_every,
         commit_interval=3_600,
         state_dir=tempfile.mkdtemp(dir=os.environ["BENCH_HOME"]),
+        consumer_poll_timeout=0.01,  # with 1 s, the default, it waits so long for each fetch to be full
+        max_partition_buffer_size=1_000,
         consumer_extra_config={"fetch.queue.backoff.ms": 50},
         producer_extra_config={"compression.type": "lz4", "retry.backoff.ms": 5},
         loglevel="WARNING",

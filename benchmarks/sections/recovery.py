@@ -24,7 +24,7 @@ BACK = "is back after"
 def measure(options: Options) -> Iterator[Raw]:
     """Kill a worker when it has predicted half of the events, and start it again."""
     for name in options.only(*WORKLOADS):
-        workload, events = workload_of(name), options.events(EVENTS_OF[name] * 2)
+        workload, events = workload_of(name), options.events(EVENTS_OF[name])
         with cluster() as made:
             made.create(workload.topics)
             made.fill(workload.rows(events + MORE))
