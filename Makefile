@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test sim chaos screenshots lint fmt lock clean
+.PHONY: help setup demo test sim chaos bench screenshots lint fmt lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,6 +31,10 @@ chaos: setup  ## kill, stop and cut off everything at random; MINUTES=60 for a s
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(EVENTS),--events $(EVENTS))
 
+bench: setup  ## speed, latency, memory, recovery beside others; ONLY=saturation,sink SCALE=0.1 REPEATS=1 for less
+	$(BIN)/python -m benchmarks.bench $(if $(ONLY),--only $(ONLY)) $(if $(SCALE),--scale $(SCALE)) \
+	  $(if $(REPEATS),--repeats $(REPEATS)) $(if $(WORKLOADS),--workloads $(WORKLOADS))
+
 screenshots: setup  ## pictures of the monitor's page, with flights running through it, into docs/screenshots
 	$(BIN)/python -m tests.screenshots
 
@@ -47,6 +51,8 @@ fmt: setup  ## format and mend what can be mended
 lock: setup  ## resolve the newest allowed versions into requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --upgrade --group dev --extra otel pyproject.toml -o requirements.lock
+	for peer in benchmarks/peers/*.in; do $(BIN)/uv pip compile -q --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --upgrade $$peer -o $${peer%.in}.lock; done
 
 clean:  ## forget everything that was made here
 	rm -rf .venv build dist .riverrun .mypy_cache .ruff_cache .pytest_cache

@@ -1,6 +1,7 @@
-"""How fast, beside the bare River loop and others: ``python -m benchmarks.bench`` prints a table.
+"""How fast, beside the bare River loop and others: ``make bench``, or ``python -m benchmarks.bench``.
 
-What it is made of goes to build/bench.json.
+    build/bench.json    on what it ran, and every single run
+    build/bench.md      the tables, for docs/performance.md
 
 Every contender runs in a process of its own, on the same broker and stream, one after the other, and all of them again.
 Figures are ratios within one run: machines differ, and the same one differs from hour to hour.
@@ -10,117 +11,117 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
+import platform
 import subprocess
 import sys
-import tempfile
-import uuid
+import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
+from benchmarks import peers
 from benchmarks.contenders import CONTENDERS
-from benchmarks.workload import EVENTS, LABELS, OUTPUT, Workload
-from connectors.kafka_reader import quiet
-from infra.broker import embedded_broker
+from benchmarks.options import Options
+from benchmarks.sections import bytes_kept, latency, memory, recovery, saturation, scaling, sink, startup
+from benchmarks.tables import WIDTH, Raw, Tabled, markdown, show
+from benchmarks.targets import against_targets
+from benchmarks.workload import NAMES
+from infra.kafka_install import KAFKA_VERSION
 
-EVENTS_OF = {"logistic": 200_000, "tree": 60_000, "forest": 2_000}
-"""So many that each takes some seconds."""
+SECTIONS: dict[str, Any] = {
+    "startup": startup,
+    "saturation": saturation,
+    "latency": latency,
+    "recovery": recovery,
+    "sink": sink,
+    "scaling": scaling,
+    "bytes": bytes_kept,
+    "memory": memory,
+}
+"""Name -> module with ``measure`` and ``tables``, in the order they run."""
 
-WORKLOADS = [Workload(model, features) for model in ("logistic", "tree", "forest") for features in (3, 20)]
-TIMEOUT_S = 600
-
-
-class Figure(NamedTuple):
-    """What one run of one contender took."""
-
-    workload: str
-    contender: str
-    events: int
-    seconds: float
-    cpu_s: float
+PEERS = sorted({each.peer for each in CONTENDERS.values() if each.peer})
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run what was asked for; after each section write what there is."""
+    given = _arguments()
+    options = Options(given.scale, given.repeats, given.workloads.split(","), given.contenders.split(","))
+    print_to = Console(width=WIDTH)
+    found: dict[str, list[Raw]] = {}
+    about = {**_about(), "arguments": vars(given) | {"out": str(given.out)}}
+    for name in given.only.split(","):
+        began_s, found[name] = time.monotonic(), []
+        for raw in SECTIONS[name].measure(_knowing(options, found)):
+            found[name].append(raw)
+            _progress(name, raw)
+        about[f"seconds of {name}"] = round(time.monotonic() - began_s)
+        tables = SECTIONS[name].tables(found[name])
+        for table in tables:
+            show(table, print_to)
+        _write(given.out, about, found)
+    show(against_targets(found), print_to)
+
+
+def _arguments() -> Any:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas between them")
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of events")
-    parser.add_argument("--workloads", default="", help="only those whose name has this in it")
-    parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--workloads", default=",".join(NAMES))
+    parser.add_argument("--contenders", default=",".join(CONTENDERS))
+    parser.add_argument("--out", type=Path, default=Path("build"), help="the folder for bench.json and bench.md")
     given = parser.parse_args()
-    chosen = [each for each in WORKLOADS if given.workloads in each.name]
-    figures: list[Figure] = []
-    with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("bench", total=len(chosen) * given.repeats * len(CONTENDERS))
-        for workload in chosen:
-            for figure in _measured(workload, max(int(EVENTS_OF[workload.model] * given.scale), 200), given.repeats):
-                figures.append(figure)
-                progress.update(bar, advance=1, description=f"{figure.workload}: {figure.contender}")
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps([each._asdict() for each in figures], indent=1))
-    Console().print(table(figures))
+    for asked, known in ((given.only, SECTIONS), (given.workloads, NAMES), (given.contenders, CONTENDERS)):
+        if unknown := set(asked.split(",")) - set(known):
+            parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return given
 
 
-def _measured(workload: Workload, events: int, repeats: int) -> Iterator[Figure]:
-    with tempfile.TemporaryDirectory() as folder, embedded_broker(Path(folder), port=0) as servers:
-        _fill(servers, workload, events)
-        for _ in range(repeats):
-            for contender in CONTENDERS:
-                yield _run(contender, workload, events, servers)
+def _knowing(options: Options, found: dict[str, list[Raw]]) -> Options:
+    return options._replace(saturated=found.get("saturation", []))
 
 
-def _fill(servers: str, workload: Workload, events: int) -> None:
-    admin = AdminClient({"bootstrap.servers": servers}, logger=quiet)
-    for answer in admin.create_topics([NewTopic(topic, 1) for topic in (EVENTS, LABELS, OUTPUT)]).values():
-        answer.result(30)
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 50, "compression.type": "lz4"}, logger=quiet)
-    for topic, value, timestamp_ms in workload.rows(events):
-        while True:
-            try:
-                producer.produce(topic, value, b"one", 0, timestamp=timestamp_ms)
-            except BufferError:
-                producer.poll(0.1)
-            else:
-                break
-    assert producer.flush(60) == 0
+def _progress(section: str, raw: Raw) -> None:
+    shown = {name: round(value, 3) if isinstance(value, float) else value for name, value in raw.items()}
+    print(f"{section}: {json.dumps(shown, default=str)[:WIDTH]}", file=sys.stderr, flush=True)
 
 
-def _run(contender: str, workload: Workload, events: int, servers: str) -> Figure:
-    said = {"MODEL": workload.model, "FEATURES": str(workload.features), "EVENTS": str(events), "SERVERS": servers}
-    env = {f"BENCH_{name}": value for name, value in {**said, "RUN": uuid.uuid4().hex[:8]}.items()}
-    command = [sys.executable, "-m", f"benchmarks.contenders.{contender}"]
-    done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    assert done.returncode == 0, f"{contender}: {done.stdout}{done.stderr}"
-    found = json.loads(done.stdout.splitlines()[-1])
-    return Figure(workload.name, contender, found["events"], found["seconds"], found["cpu_s"])
+def _about() -> dict[str, Any]:
+    """On what it ran."""
+    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    names = ("river", "confluent-kafka", "msgspec")
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": git,
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "python": platform.python_version(),
+        "kafka": KAFKA_VERSION,
+        **{name: version(name) for name in names},
+        "peers": {name: peers.versions_of(name) for name in PEERS},
+    }
 
 
-def table(figures: list[Figure]) -> Table:
-    """Medians, with the least and the most, and against the bare loop."""
-    made = Table("workload", "contender", "events/s", "least – most", "of bare", "CPU s per million events")
-    for workload in dict.fromkeys(each.workload for each in figures):
-        runs = {
-            name: [each for each in figures if (each.workload, each.contender) == (workload, name)]
-            for name in CONTENDERS
-        }
-        rates = {name: [each.events / each.seconds for each in own] for name, own in runs.items()}
-        for name, found in rates.items():
-            cpu = statistics.median(each.cpu_s / each.events * 1e6 for each in runs[name])
-            ratio = statistics.median(found) / statistics.median(rates["bare"])
-            made.add_row(
-                *(workload, name, f"{statistics.median(found):,.0f}", f"{min(found):,.0f} – {max(found):,.0f}"),
-                *(f"{ratio:.2f}", f"{cpu:,.0f}"),
-            )
-        made.add_section()
-    return made
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def _write(folder: Path, about: dict[str, Any], found: dict[str, list[Raw]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {"about": about, "sections": found}
+    (folder / "bench.json").write_text(json.dumps(kept, indent=1) + "\n")
+    tables: list[Tabled] = [table for name, raws in found.items() for table in SECTIONS[name].tables(raws)]
+    told = "\n".join(f"- {name}: {value}" for name, value in about.items())
+    text = "\n".join(markdown(table) for table in [*tables, against_targets(found)])
+    (folder / "bench.md").write_text(f"{told}\n\n{text}")
 
 
 if __name__ == "__main__":

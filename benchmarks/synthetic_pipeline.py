@@ -1,28 +1,24 @@
-"""The workload of the environment as a pipeline of riverrun, with all that it does by default, and a drift detector."""
+"""The synthetic workload as a pipeline of riverrun: all that it does by default, and a drift watch."""
 
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from river.drift import ADWIN
 
-from benchmarks.workload import EVENTS, LABELS, Workload, featurizer
+from benchmarks.workload import EVENTS, LABELS, SYNTHETIC, featurizer
+from benchmarks.workload import Labelled as Fields
 from models import Learner, on_error
 from streams import Context, Event, Events, Features, Labels, Pipeline
 
-workload = Workload.of_environment()
+workload = SYNTHETIC[os.environ["BENCH_WORKLOAD"]]
 Seen = workload.event_type(Event)
 _features = featurizer(workload.names)
 
 
-class Labelled(Event):
+class Labelled(Event, Fields):
     """What became of it."""
-
-    id: str
-    key: str
-    at: datetime
-    label: bool
 
 
 def features(event: Seen, _now: Context) -> Features:  # type: ignore[valid-type]
@@ -36,12 +32,13 @@ def label(found: Labelled) -> bool:
 
 
 pipeline = Pipeline(
-    name=f"bench-{os.environ['BENCH_RUN']}",
+    name=os.environ["BENCH_RUN"],
     events=Events(EVENTS, Seen, key="key", time="at", id="id"),
     labels=Labels(LABELS, Labelled, key="key", time="at", joins="id", expire_after=timedelta(minutes=1)),
     features=features,
     target=label,
     champion=Learner(workload.model, workload.learner()),
     drift=[on_error(ADWIN())],
-    idle_after=timedelta(seconds=2),
+    partitions=int(os.environ.get("BENCH_PARTITIONS", "1")),
+    replay_max=timedelta(seconds=float(os.environ.get("BENCH_REPLAY_S", "1"))),
 )
