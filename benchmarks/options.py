@@ -31,9 +31,9 @@ class Options(NamedTuple):
         """How long, at this scale."""
         return max(min(usual, usual * self.scale), least)
 
-    def few(self, each: Sequence[T]) -> Sequence[T]:
-        """All of these; of a short run, which shows that it works and not how fast, the first two."""
-        return each if self.scale >= SHORT else each[:2]
+    def few(self, each: Sequence[T], count: int = 2) -> Sequence[T]:
+        """All of these; in a short run, which shows that it works and not how fast, the first few."""
+        return each if self.scale >= SHORT else each[:count]
 
     def only(self, *workloads: str) -> list[str]:
         """Those of these workloads that were asked for; the first of them if none was."""

@@ -33,6 +33,7 @@ def measure(options: Options) -> Iterator[Raw]:
             run = Run(made, "riverrun", workload)
             with run.watch() as watch, run.started() as worker:
                 watch.until(events, run, [worker], START_S + 120)
+                watch.until_quiet(1.0)  # the last labels
             for repeat in range(options.repeats):
                 yield {"workload": name, "repeat": repeat} | _written(run, repeat)
 
