@@ -124,16 +124,15 @@ class Run:
         fixed = {"PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT), **riverrun, **self.contender.env}
         return {**fixed, **{f"BENCH_{name}": str(value) for name, value in said.items()}}
 
-    def start(self, **more: str | float) -> psutil.Process:
+    def start(self, **more: str | float) -> psutil.Popen:
         """Start a process of the contender."""
-        return psutil.Popen(
-            command_of(self.contender),
-            env={**os.environ, **self.env(**more)},
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            stdout=self.log.open("ab"),
-            stderr=subprocess.STDOUT,
-        )
+        return self.spawn(command_of(self.contender), self.env(**more))
+
+    def spawn(self, command: list[str], env: dict[str, str]) -> psutil.Popen:
+        """Start a process that writes to the run's log."""
+        with self.log.open("ab") as log:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+            return psutil.Popen(command, env={**os.environ, **env}, cwd=self.home, **streams)
 
     @contextmanager
     def started(self, **more: str | float) -> Iterator[psutil.Process]:

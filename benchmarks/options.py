@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.tables import Raw
 from benchmarks.workload import NAMES
+
+T = TypeVar("T")
+SHORT = 0.015
 
 
 class Options(NamedTuple):
@@ -27,6 +30,10 @@ class Options(NamedTuple):
     def seconds(self, usual: float, least: float = 2.0) -> float:
         """How long, at this scale."""
         return max(min(usual, usual * self.scale), least)
+
+    def few(self, each: Sequence[T], count: int = 2) -> Sequence[T]:
+        """All of these; in a short run, which shows that it works and not how fast, the first few."""
+        return each if self.scale >= SHORT else each[:count]
 
     def only(self, *workloads: str) -> list[str]:
         """Those of these workloads that were asked for; the first of them if none was."""

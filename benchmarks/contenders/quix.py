@@ -30,8 +30,8 @@ def main() -> None:
         commit_interval=3_600,
         state_dir=tempfile.mkdtemp(dir=os.environ["BENCH_HOME"]),
         consumer_poll_timeout=0.01,  # with 1 s, the default, it waits so long for each fetch to be full
-        max_partition_buffer_size=1_000,
-        consumer_extra_config={"fetch.queue.backoff.ms": 50},
+        max_partition_buffer_size=100_000,
+        consumer_extra_config={"fetch.queue.backoff.ms": 50, "fetch.wait.max.ms": 10},
         producer_extra_config={"compression.type": "lz4", "retry.backoff.ms": 5},
         loglevel="WARNING",
     )

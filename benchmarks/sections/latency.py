@@ -40,7 +40,7 @@ def measure(options: Options) -> Iterator[Raw]:
             if contender not in options.contenders:
                 continue
             saturated = _saturation(options, workload, contender)
-            for share in shares if saturated else ():
+            for share in options.few(shares) if saturated else ():
                 about = {"workload": name, "contender": contender, "share": share, "rate": share * saturated}
                 with cluster() as made:
                     yield about | _one(made, workload, contender, share * saturated, options.seconds(SECONDS))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 
 import psutil
 
@@ -22,6 +22,8 @@ BOX_S = 420.0
 """The section ends when this is over, however far it is: on a slow machine with fewer events."""
 
 STEP_S = 120.0
+MARGIN = 5_000
+"""Labels come so much later than events, and some more."""
 
 
 def measure(options: Options) -> Iterator[Raw]:
@@ -41,12 +43,13 @@ def _steps(made: Cluster, workload: Workload, events: int) -> Iterator[Raw]:
     with run.watch() as watch, run.started() as worker:
         last = watch.until(1, run, [worker], START_S)
         for number in range(1, STEPS):
-            made.fill(chain(islice(rows, in_step)))
+            made.fill(islice(rows, in_step))
             mark = watch.until(number * step, run, [worker], STEP_S)
             yield _row(last, mark, worker)
             last = mark
             watch.arrivals.clear()
-            made.delete_before([*workload.topics, *_outputs(run)], max(mark.count - 2 * step, 0))
+            if (read := mark.count - 2 * step - MARGIN) > 0:
+                made.delete_before([*workload.topics, *_outputs(run)], read)
             if time.time() > until_s:
                 return
 

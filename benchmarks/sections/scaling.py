@@ -19,7 +19,7 @@ def measure(options: Options) -> Iterator[Raw]:
     """One worker with all tasks, then two that share them."""
     for name in options.only(*WORKLOADS):
         workload, events = workload_of(name), options.events(EVENTS_OF[name])
-        for tasks in TASKS:
+        for tasks in options.few(TASKS):
             with cluster() as made:
                 made.create(workload.topics, tasks)
                 made.fill(workload.rows(events + MORE * tasks, tasks))

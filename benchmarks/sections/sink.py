@@ -5,7 +5,6 @@ The sink runs a second time, with nothing left to write: what that takes is its 
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ def measure(options: Options) -> Iterator[Raw]:
             run = Run(made, "riverrun", workload)
             with run.watch() as watch, run.started() as worker:
                 watch.until(events, run, [worker], START_S + 120)
+                watch.until_quiet(1.0)  # the last labels
             for repeat in range(options.repeats):
                 yield {"workload": name, "repeat": repeat} | _written(run, repeat)
 
@@ -57,13 +57,8 @@ def _sunk(run: Run, home: object) -> tuple[float, float]:
     """Seconds, and CPU seconds, of one run of the sink."""
     file = ROOT / "benchmarks" / run.workload.pipeline
     began_s, used_s = time.perf_counter(), 0.0
-    with psutil.Popen(
-        [sys.executable, "-m", "infra.cli", "sink", str(file), "--once"],
-        env=run.env() | {"RIVERRUN_HOME": str(home)},
-        cwd=run.home,
-        stdout=run.log.open("ab"),
-        stderr=subprocess.STDOUT,
-    ) as sink:
+    command = [sys.executable, "-m", "infra.cli", "sink", str(file), "--once"]
+    with run.spawn(command, run.env() | {"RIVERRUN_HOME": str(home)}) as sink:
         while sink.status() != psutil.STATUS_ZOMBIE:  # its CPU seconds can be asked for until it is waited for
             used_s = cpu_s(sink)
             time.sleep(LOOK_S)

@@ -22,7 +22,7 @@ EVENTS = 2_000
 def measure(options: Options) -> Iterator[Raw]:
     """Help of all commands, again and again; then a worker on a small backlog."""
     for repeat in range(options.repeats):
-        for name in ("", *COMMANDS):
+        for name in options.few(("", *COMMANDS)):
             began_s = time.perf_counter()
             command = [sys.executable, "-m", "infra.cli", *name.split(), "--help"]
             subprocess.run(command, check=True, capture_output=True)
