@@ -57,7 +57,7 @@ def markdown(table: Tabled) -> str:
 
 
 def _is_figure(text: str) -> bool:
-    return text[:1].isdigit() or text[:1] in {"−", "-", "–", "", "<"}
+    return text[:1].isdigit() or text[:1] in {"−", "-", "–", "", "<", "≈"}
 
 
 def grouped(raws: Iterable[Raw], *names: str) -> dict[tuple[Any, ...], list[Raw]]:

@@ -23,7 +23,7 @@ def measure(options: Options) -> Iterator[Raw]:
             with cluster() as made:
                 made.create(workload.topics, tasks)
                 made.fill(workload.rows(events + MORE * tasks, tasks))
-                for repeat in range(options.repeats):
+                for repeat in range(min(options.repeats, 2)):
                     for workers in WORKERS:
                         if workers <= tasks:
                             about = {"workload": name, "tasks": tasks, "workers": workers, "repeat": repeat}
