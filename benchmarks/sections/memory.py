@@ -18,7 +18,7 @@ from benchmarks.tables import Raw, Tabled, figure
 from benchmarks.workload import Workload, workload_of
 
 WORKLOADS, EVENTS, STEPS = ("logistic-3",), 10_000_000, 50
-BOX_S = 400.0
+BOX_S = 600.0
 """The section ends when this is over, however far it is: on a slow machine with fewer events."""
 
 STEP_S = 120.0
