@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import DEVNULL, STDOUT
 from typing import NamedTuple
 
 import psutil
@@ -131,11 +131,11 @@ class Run:
     def spawn(self, command: list[str], env: dict[str, str]) -> psutil.Popen:
         """Start a process that writes to the run's log."""
         with self.log.open("ab") as log:
-            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
-            return psutil.Popen(command, env={**os.environ, **env}, cwd=self.home, **streams)
+            everything = {**os.environ, **env}
+            return psutil.Popen(command, env=everything, cwd=self.home, stdin=DEVNULL, stdout=log, stderr=STDOUT)
 
     @contextmanager
-    def started(self, **more: str | float) -> Iterator[psutil.Process]:
+    def started(self, **more: str | float) -> Iterator[psutil.Popen]:
         """A process of the contender for a ``with`` block."""
         worker = self.start(**more)
         try:
@@ -155,7 +155,7 @@ class Run:
 class Mark(NamedTuple):
     """How many predictions were committed when, and what that had cost until then."""
 
-    count: int
+    predicted: int
     at_s: float  # time.time
     worker_cpu_s: float
     broker_cpu_s: float
@@ -163,7 +163,7 @@ class Mark(NamedTuple):
     def since(self, other: Mark) -> dict[str, float]:
         """What lies between two marks."""
         return {
-            "events": self.count - other.count,
+            "events": self.predicted - other.predicted,
             "seconds": self.at_s - other.at_s,
             "worker_cpu_s": self.worker_cpu_s - other.worker_cpu_s,
             "broker_cpu_s": self.broker_cpu_s - other.broker_cpu_s,
@@ -206,7 +206,7 @@ class Watch:
             before = self.count
             self.look(seconds)
 
-    def until(self, count: int, run: Run, workers: list[psutil.Process], timeout_s: float) -> Mark:
+    def until(self, count: int, run: Run, workers: Sequence[psutil.Popen], timeout_s: float) -> Mark:
         """Wait until so many are there, or until the time is up, and say what it took."""
         until_s = time.time() + timeout_s
         while self.count < count and time.time() < until_s:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from benchmarks.contenders import CONTENDERS
@@ -41,7 +41,7 @@ def _ahead_of(*contenders: str) -> Callable[[Found], float | None]:
     return worst
 
 
-def _least(values):  # type: ignore[no-untyped-def]
+def _least(values: Iterable[float | None]) -> float | None:
     return min((value for value in values if value is not None), default=None)
 
 

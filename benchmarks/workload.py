@@ -63,7 +63,7 @@ class Workload(Protocol):
 class Synthetic:
     """Which model on how many features, drawn from a normal distribution."""
 
-    topics = (LABELS, EVENTS)
+    topics: tuple[str, ...] = (LABELS, EVENTS)
     pipeline = "synthetic_pipeline.py"
 
     def __init__(self, model: str, features: int) -> None:

@@ -44,8 +44,8 @@ def _one(made: Cluster, contender: str, workload: Workload, events: int) -> Raw:
         with run.started(COMMIT_EVERY=commit_every(events)) as worker:
             last = watch.until(events, run, [worker], START_S + ALL_S)
         watch.until_quiet()
-    if last.count < events:
-        raise Failed(f"{contender}: {last.count} of {events} predictions: {run.told()}")
+    if last.predicted < events:
+        raise Failed(f"{contender}: {last.predicted} of {events} predictions: {run.told()}")
     sizes = {topic.replace(run.name, "…"): size for topic, size in made.bytes_of(run.name).items() if size}
     return {"events": watch.count, "topics": sizes}
 

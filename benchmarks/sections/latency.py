@@ -76,10 +76,10 @@ def _one(made: Cluster, workload: Synthetic, contender: str, rate: float, second
                 sender.communicate(f"{start_s}\n", timeout=0.1)
             last = watch.until(warm + events, run, [worker], 1.0 + WARM_S + seconds + BEHIND_S)
     counted = int(rate * WARM_S)
-    found = latencies_ms(watch.arrivals, warm, rate, start_s, counted, last.count - warm)
+    found = latencies_ms(watch.arrivals, warm, rate, start_s, counted, last.predicted - warm)
     at = np.percentile(found, [50, 99, 99.9]) if len(found) else [None] * 3
     named = dict(zip(("p50_ms", "p99_ms", "p999_ms"), map(float, at), strict=True))
-    return {**named, "events": len(found), "all": last.count >= warm + events, "before": before}
+    return {**named, "events": len(found), "all": last.predicted >= warm + events, "before": before}
 
 
 def latencies_ms(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from subprocess import CalledProcessError, TimeoutExpired
 
 import psutil
@@ -21,28 +21,33 @@ from benchmarks.cluster import ROOT, Cluster, Failed, Run, Watch, cluster, comma
 from benchmarks.contenders import CONTENDERS
 from benchmarks.options import Options
 from benchmarks.tables import Raw, Tabled, figure, grouped, median, rates, spread
-from benchmarks.workload import Workload, workload_of
+from benchmarks.workload import SYNTHETIC, Workload, workload_of
 
 EVENTS_OF = {
     "logistic-3": 240_000,
-    "logistic-20": 120_000,
-    "tree-3": 150_000,
-    "tree-20": 60_000,
-    "forest-3": 8_000,
-    "forest-20": 8_000,
-    "flights": 60_000,
+    "logistic-20": 160_000,
+    "tree-3": 60_000,
+    "tree-20": 40_000,
+    "forest-3": 4_500,
+    "forest-20": 4_500,
+    "flights": 40_000,
 }
 """So many that the quick ones take some seconds; the slow ones do not come to the end of it."""
 
 MORE = 2_000
 """Events behind the last one that counts: it must not wait for what may come behind it."""
 
+FLOORS = {name: f"logistic-{each.features}" for name, each in SYNTHETIC.items()}
+"""Workload -> the one whose floor is its floor, too. None for flights: what is written of them needs the windows."""
+
 LABEL_AFTER = 1_000
 """Events before the first label comes."""
 
 PEER_REPEATS = 2
-START_S, WARM_S, BOX_S = 40.0, 2.0, 3.0
-"""How long may pass until then, then until what is measured begins, and how long that is at the most."""
+START_S, WARM_S, BOX_S, PAUSE_S = 40.0, 2.0, 3.0, 20.0
+GROWING_BOX_S = 8.0
+"""How long may pass until then, then until what is measured begins, and how long that is at the most. Longer where a
+model grows and an event costs more later than sooner: there all should come to the end, or they are not comparable."""
 
 
 def measure(options: Options) -> Iterator[Raw]:
@@ -60,10 +65,10 @@ def measure(options: Options) -> Iterator[Raw]:
 
 
 def _takes_part(contender: str, workload: str, repeat: int) -> bool:
-    """Peers, which start slowly, are repeated less; what the floor would write of the flights needs the windows."""
+    """Peers start slowly and are repeated less. The floor has no model: once for each number of features will do."""
     if CONTENDERS[contender].peer:
         return repeat < PEER_REPEATS
-    return contender != "floor" or workload != "flights"
+    return contender != "floor" or workload in FLOORS.values()
 
 
 def tried(made: Cluster, contender: str, workload: Workload, events: int) -> Raw:
@@ -96,14 +101,17 @@ def once(made: Cluster, contender: str, workload: Workload, events: int) -> Raw:
     return found
 
 
-def steady(watch: Watch, run: Run, workers: list[psutil.Process], events: int) -> Raw:
+def steady(watch: Watch, run: Run, workers: Sequence[psutil.Popen], events: int) -> Raw:
     """What is between the first event that counts and the last; ``all`` says whether time was enough for all."""
     begun = watch.until(0, run, workers, 0)
     watch.until(LABEL_AFTER, run, workers, START_S)
     first = watch.until(skipped(events), run, workers, WARM_S)
-    last = watch.until(events, run, workers, BOX_S)
-    rough = last.count == first.count  # so few that all came at once: then with the start
-    return {**last.since(begun if rough else first), "all": last.count >= events, "rough": rough}
+    constant = run.workload.name.startswith("logistic")
+    last = watch.until(events, run, workers, BOX_S if constant else GROWING_BOX_S)
+    if last.predicted == first.predicted < events:  # in a long pause
+        last = watch.until(last.predicted + 1, run, workers, PAUSE_S)
+    rough = last.predicted == first.predicted  # so few that all came at once: then with the start
+    return {**last.since(begun if rough else first), "all": last.predicted >= events, "rough": rough}
 
 
 def bare(workload: Workload, events: int) -> Raw:
@@ -150,7 +158,7 @@ def ratio(raws: list[Raw], workload: str, contender: str, other: str) -> float |
 
 def overhead(raws: list[Raw], workload: str) -> tuple[float, float, float] | None:
     """µs an event: riverrun's, those of its models alone, the floor's; None where one was not measured."""
-    ours, floor = _rate(raws, workload, "riverrun"), _rate(raws, workload, "floor")
+    ours, floor = _rate(raws, workload, "riverrun"), _rate(raws, FLOORS.get(workload, ""), "floor")
     bare = [raw for raw in raws if (raw["workload"], raw["contender"]) == (workload, "bare")]
     model = median(raw["compiled_model_s"] / raw["events"] for raw in bare)
     return (1e6 / ours, model * 1e6, 1e6 / floor) if ours and floor and model else None

@@ -51,5 +51,5 @@ def tables(raws: list[Raw]) -> list[Tabled]:
 
 
 def _grouped(raws: list[Raw]) -> dict[tuple[str, int, int], list[Raw]]:
-    found: dict[tuple[str, int, int], list[Raw]] = grouped(raws, "workload", "tasks", "workers")  # type: ignore[assignment]
+    found: dict[tuple[str, int, int], list[Raw]] = grouped(raws, "workload", "tasks", "workers")
     return found
