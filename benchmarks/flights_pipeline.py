@@ -18,6 +18,6 @@ pipeline = replace(
     baselines=[],
     drift=[on_error(ADWIN(delta=1e-6))],
     partitions=int(os.environ.get("BENCH_PARTITIONS", "1")),
-    replay_max=timedelta(seconds=float(os.environ.get("BENCH_REPLAY_S", "1"))),
+    replay_max=timedelta(seconds=float(said)) if (said := os.environ.get("BENCH_REPLAY_S")) else None,
     idle_after=timedelta(seconds=2),
 )

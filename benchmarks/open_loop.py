@@ -22,7 +22,7 @@ FIRST = 1_000_000_000
 
 def send(servers: str, workload: str, rate: float, events: int, start_s: float) -> None:
     """Event n is due at ``start_s`` + n / ``rate``, its label a second later."""
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 1, "compression.type": "lz4"}, logger=quiet)
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 5, "compression.type": "lz4"}, logger=quiet)
     rows = SYNTHETIC[workload].rows(events, start_ms=start_s * 1_000, per_ms=rate / 1_000, first=FIRST)
     for row in rows:
         while time.time() * 1_000 < row.timestamp_ms:

@@ -40,5 +40,5 @@ pipeline = Pipeline(
     champion=Learner(workload.model, workload.learner()),
     drift=[on_error(ADWIN())],
     partitions=int(os.environ.get("BENCH_PARTITIONS", "1")),
-    replay_max=timedelta(seconds=float(os.environ.get("BENCH_REPLAY_S", "1"))),
+    replay_max=timedelta(seconds=float(said)) if (said := os.environ.get("BENCH_REPLAY_S")) else None,
 )

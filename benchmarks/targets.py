@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from benchmarks.contenders import CONTENDERS
-from benchmarks.sections import memory
+from benchmarks.sections import memory, recovery
 from benchmarks.sections.saturation import overhead, ratio
 from benchmarks.tables import Raw, Tabled, median
 
@@ -61,7 +61,7 @@ def _at_half_load(field: str) -> Callable[[Found], float | None]:
 
 
 def _recovery(found: Found) -> float | None:
-    ours = [raw["seconds"] for raw in found.get("recovery", []) if raw["replay_max_s"] == 1.0]
+    ours = [raw["seconds"] for raw in found.get("recovery", []) if raw["replay_max_s"] == recovery.DEFAULT]
     return max(ours, default=None)
 
 
