@@ -18,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 from river import base
 
+from models import tree_sizes
 from models.digest import state_digest
 
 Kind = Literal["binary", "multiclass", "regression"]
@@ -212,6 +213,7 @@ class LiveModel:
 
     def load(self, model: Any, generation: int) -> None:
         """Go on with this model in place of the present one."""
+        tree_sizes.use()  # its module, if it is a tree, is imported by now
         self.model, self.generation = model, generation
         self.version = f"{self.declared_version}.{generation}" if generation else self.declared_version
         self.predict = predictor(model, self.kind)

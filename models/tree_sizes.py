@@ -16,7 +16,6 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
-from river.tree import hoeffding_tree
 
 _DICT_BYTES, _ENTRY_BYTES = 64, 100
 _SEQUENCE_BYTES, _ITEM_BYTES = 56, 8
@@ -69,5 +68,6 @@ def _measured(part: Any) -> tuple[int, list[Any]]:
 
 
 def use() -> None:
-    """Have River's trees measure themselves so, in all of this process."""
-    hoeffding_tree.calculate_object_size = size
+    """Have River's trees measure themselves so, in all of this process. Without trees nothing is imported: it is slow."""
+    if (trees := sys.modules.get("river.tree.hoeffding_tree")) is not None:
+        trees.calculate_object_size = size  # type: ignore[attr-defined]

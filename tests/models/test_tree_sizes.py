@@ -13,6 +13,7 @@ from river.tree import hoeffding_tree, utils
 
 from models import tree_sizes
 from models.digest import state_digest
+from models.learner import Learner, LiveModel
 
 MAKERS: dict[str, Callable[[], Any]] = {
     "tree": lambda: tree.HoeffdingTreeClassifier(50, max_size=0.05, memory_estimate_period=300, delta=0.1),
@@ -36,6 +37,13 @@ def learned(model: Any, *cuts: int, events: int = 2_500) -> tuple[str, Any]:
         if number in cuts:
             model = pickle.loads(pickle.dumps(model))
     return state_digest(model), model
+
+
+@pytest.fixture(autouse=True)
+def _measured_so() -> None:
+    """As it is where a model is at work."""
+    LiveModel(Learner("tree", MAKERS["tree"]()), "champion", "binary")
+    assert hoeffding_tree.calculate_object_size is tree_sizes.size
 
 
 @pytest.mark.parametrize("name", MAKERS)
