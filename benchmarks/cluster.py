@@ -113,6 +113,7 @@ class Run:
         """The environment of its processes."""
         said = {
             "WORKLOAD": self.workload.name,
+            "PIPELINE": self.workload.pipeline,
             "RUN": self.name,
             "SERVERS": self.cluster.servers,
             "PARTITIONS": self.partitions,

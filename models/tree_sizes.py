@@ -68,6 +68,6 @@ def _measured(part: Any) -> tuple[int, list[Any]]:
 
 
 def use() -> None:
-    """Have River's trees measure themselves so, in all of this process. Without trees nothing is imported: it is slow."""
+    """Have River's trees measure themselves so, in all of this process; without trees, import none, as that is slow."""
     if (trees := sys.modules.get("river.tree.hoeffding_tree")) is not None:
         trees.calculate_object_size = size  # type: ignore[attr-defined]

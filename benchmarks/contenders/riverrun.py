@@ -6,17 +6,16 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.workload import of_environment
-
 
 def main() -> None:
-    """Become a worker."""
-    from infra.settings import Settings
-    from infra.topics import apply_topics
-    from streams.pipeline import load_pipeline
+    """Become a worker. Where ``BENCH_AGAIN`` is set there are topics already."""
+    file = Path(__file__).parents[1] / os.environ["BENCH_PIPELINE"]
+    if not os.environ.get("BENCH_AGAIN"):
+        from infra.settings import Settings
+        from infra.topics import apply_topics
+        from streams.pipeline import load_pipeline
 
-    file = Path(__file__).parents[1] / of_environment().pipeline
-    apply_topics(load_pipeline(file), Settings.load())
+        apply_topics(load_pipeline(file), Settings.load())
     worker = ["-m", "infra.cli", "worker", str(file), "--id", os.environ.get("BENCH_WORKER", "1")]
     os.execv(sys.executable, [sys.executable, *worker])  # noqa: S606
 

@@ -44,7 +44,7 @@ def _one(made: Cluster, workload: Workload, events: int, span_s: float | str) ->
         worker.wait()
         watch.until_quiet()
         before, began_s = watch.count, time.time()
-        with run.started(REPLAY_S=replay) as worker:
+        with run.started(REPLAY_S=replay, AGAIN=1) as worker:
             again = watch.until(before + 1, run, [worker], START_S)
     back = [line for line in run.told().splitlines() if BACK in line][-1]  # "… 0.42 s: 1000 records replayed"
     seconds, _, told = back.partition(BACK)[2].partition(" s: ")
