@@ -1,4 +1,4 @@
-# The three commands: `make demo`, `make test` and `make chaos`. Each sets up what it needs first.
+# The four commands: `make demo`, `make test`, `make chaos` and `make bench`. Each sets up what it needs first.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
