@@ -1,4 +1,4 @@
-"""When one task is saved, so that a restart replays little, and how: the data path waits for a fork alone.
+"""When one task is saved, so that a restart replays little, and how: the data path waits for a fork, or less.
 
     steps       ───■───■───■───■───■───■───■───▶
     0.7 full             │ fork                     span: what a restart would have to replay
@@ -36,6 +36,10 @@ SPAN_OF_SAVING = 4.0
 """The span's length where none is declared: a second, and this many times what it takes to save the state, if that is
 more. So a large state is not pickled all the time: 1 / (4 x 0.7) = 36 % of a core at the most."""
 
+FORK_FROM_S = 0.03
+"""A state that is pickled sooner than this is pickled in place: a fork costs the data path more. Whatever is written to
+after it is copied first, a page at a time."""
+
 KEPT = 3
 """Blobs kept of a task: the newest, and two to fall back to."""
 
@@ -56,11 +60,13 @@ class Span:
 
 
 class Written(NamedTuple):
-    """A blob that is safe in the store: its name, its size in bytes as it is and as it was pickled, and since when."""
+    """A blob that is safe in the store: its name, its size in bytes as it is and as it was pickled, and when it was
+    pickled and when safe."""
 
     name: str
     size: int
     pickled: int
+    pickled_s: float
     safe_s: float
 
 
@@ -96,7 +102,8 @@ class Checkpointer:
     retry_at_s: float = 0.0
     failures: int = 0
     warned_bytes: int = 0
-    saving_s: float = 0.0  # how long the last one took, until it was safe
+    pickling_s: float = 0.0  # how long the last one took until it was pickled,
+    saving_s: float = 0.0  # and until it was safe
     safe_s: float = field(init=False)  # when the state that is safe was pickled
     shelf: Shelf = field(init=False)
 
@@ -152,11 +159,12 @@ class Checkpointer:
         if self.pending or self.store.clock() < self.retry_at_s or not (early or self._filled(BEGIN_AT)):
             return
         started_s = self.store.clock()
-        frozen = self._frozen(task, self.store.freeze)
+        frozen = self._frozen(task, self.store.freeze if self.pickling_s > FORK_FROM_S else checkpoint.freeze_here)
 
         def write() -> Written:
             pickled = frozen()
-            return self._write(checkpoint.seal(pickled, self.store.key), sequence, len(pickled))
+            pickled_s = self.store.clock()
+            return self._write(checkpoint.seal(pickled, self.store.key), sequence, len(pickled), pickled_s)
 
         blob = self.store.background.submit(write)
         self.pending = Pending(blob, sequence, self.span, tuple(positions), started_s)
@@ -182,12 +190,13 @@ class Checkpointer:
         """Save at once what will be the state after the record ``sequence``; None when the store does not take it."""
         started_s = self.store.clock()
         pickled = self._frozen(task)()
+        pickled_s = self.store.clock()
         sealed, done = checkpoint.seal(pickled, self.store.key), Future[Written]()
         try:
             self.shelf.store_now(task.versions)
             if len(sealed) <= self.pipeline.inline_bytes_max:
                 return sealed
-            done.set_result(self._write(sealed, sequence, len(pickled)))
+            done.set_result(self._write(sealed, sequence, len(pickled), pickled_s))
         except StoreUnavailable as error:
             self._failed(error)
             return None
@@ -208,6 +217,7 @@ class Checkpointer:
             self.span, self.pending, self.failures = self.span.less(pending.span), None, 0
             written = pending.blob.result()
             self.inline = written.size <= self.pipeline.inline_bytes_max
+            self.pickling_s = written.pickled_s - pending.started_s
             self.saving_s = written.safe_s - pending.started_s
             self._weigh(task, written.pickled)
             self.names.append(saved.name)
@@ -240,10 +250,10 @@ class Checkpointer:
         tell.observe("checkpoint_pickle_seconds", self.store.clock() - started_s, task=str(self.partition))
         return frozen
 
-    def _write(self, sealed: bytes, sequence: int, pickled: int) -> Written:
+    def _write(self, sealed: bytes, sequence: int, pickled: int, pickled_s: float) -> Written:
         with self.store.telemetry.span("store", task=self.partition, bytes=len(sealed)):
             name = checkpoint.write(self.store.blobs, sealed, self.partition, sequence)
-        return Written(name, len(sealed), pickled, self.store.clock())
+        return Written(name, len(sealed), pickled, pickled_s, self.store.clock())
 
     def _weigh(self, task: Task, pickled: int) -> None:
         self.store.telemetry.gauge("checkpoint_bytes", pickled, task=str(self.partition))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from streams import journal
-from streams.checkpoint import BlobName
+from streams.checkpoint import BlobName, freeze_here
 from streams.checkpointer import Span
 from streams.errors import StoreUnavailable
 from streams.journal import JournalRecord
@@ -227,6 +227,23 @@ class TestWithoutADeclaredLength:
             run.checkpoints.saving_s = saving_s
             run.checkpoints.span = Span(10, full_at_s / 2)
             assert run.checkpoints.filled == pytest.approx(0.5)
+
+    def test_one_that_is_pickled_quickly_is_pickled_in_place(self) -> None:
+        made, forks = world(checkpoint_every=20), list[float]()
+        worker = made.worker()
+        turns(made, worker, 3)
+        checkpoints = worker.runs[0].checkpoints
+
+        def fork(state: Any) -> Callable[[], bytes]:
+            forks.append(checkpoints.pickling_s)
+            return freeze_here(state)
+
+        checkpoints.store = replace(checkpoints.store, freeze=fork)
+        turns(made, worker, 5)
+        assert forks == []
+        checkpoints.pickling_s = 0.5
+        turns(made, worker, 5)
+        assert forks == [0.5], "and the next was quick again"
 
     def test_what_saving_takes_is_measured_until_it_is_safe(self) -> None:
         made, later = world(), Later()
