@@ -32,7 +32,6 @@ def size(thing: Any, unit: str = "byte") -> float:
 
     Examples
     --------
-    >>> import pickle
     >>> grown = {number: 0.5 for number in range(100)}
     >>> for number in range(99):
     ...     del grown[number]

@@ -55,10 +55,9 @@ def _names(pipeline: Pipeline) -> Iterator[Finding]:
         if getattr(pipeline, what) < 1:
             yield Finding(f"{what} is {getattr(pipeline, what)}", what, f"give {what} a number from 1")
     lengths = {"expire_after": pipeline.labels.expire_after}
-    lengths |= {what: getattr(pipeline, what) for what in ("report_every", "version_every")}
-    lengths |= {"replay_max": pipeline.replay_max} if pipeline.replay_max is not None else {}
+    lengths |= {what: getattr(pipeline, what) for what in ("report_every", "version_every", "replay_max")}
     for what, length in lengths.items():
-        if length < timedelta(milliseconds=1):
+        if length is not None and length < timedelta(milliseconds=1):
             yield Finding(f"{what} is {length}", what, f"give {what} a timedelta of at least 1 ms")
     topics = [stream.topic for stream in pipeline.inputs]
     outputs = {pipeline.topic(name) for name in (*PUBLISHED, "journal", "recovery", "control")}

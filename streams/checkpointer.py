@@ -114,10 +114,7 @@ class Checkpointer:
     @property
     def full(self) -> bool:
         """Whether a batch more would be more to replay than declared."""
-        return self._filled(1.0)
-
-    def _filled(self, part: float) -> bool:
-        return self.filled >= part
+        return self.filled >= 1.0
 
     @property
     def filled(self) -> float:
@@ -156,7 +153,7 @@ class Checkpointer:
         Versions of models are stored whenever there are any. The state after the record ``sequence`` is committed.
         """
         self.shelf.put_away(task.versions)
-        if self.pending or self.store.clock() < self.retry_at_s or not (early or self._filled(BEGIN_AT)):
+        if self.pending or self.store.clock() < self.retry_at_s or not (early or self.filled >= BEGIN_AT):
             return
         started_s = self.store.clock()
         frozen = self._frozen(task, self.store.freeze if self.pickling_s > FORK_FROM_S else checkpoint.freeze_here)

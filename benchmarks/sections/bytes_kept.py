@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from subprocess import CalledProcessError, TimeoutExpired
 
 from benchmarks.cluster import Cluster, Failed, Run, cluster
-from benchmarks.contenders import CONTENDERS
 from benchmarks.options import Options
-from benchmarks.sections.saturation import MORE, START_S, commit_every
+from benchmarks.sections.saturation import MORE, START_S, commit_every, forgiving
 from benchmarks.tables import Raw, Tabled, figure
 from benchmarks.workload import Workload, workload_of
 
@@ -30,12 +28,7 @@ def measure(options: Options) -> Iterator[Raw]:
 
 
 def _tried(made: Cluster, contender: str, workload: Workload, events: int) -> Raw:
-    try:
-        return _one(made, contender, workload, events)
-    except (Failed, CalledProcessError, TimeoutExpired) as error:
-        if not CONTENDERS[contender].peer:
-            raise
-        return {"failed": str(error)[-2_000:]}
+    return forgiving(contender, lambda: _one(made, contender, workload, events))
 
 
 def _one(made: Cluster, contender: str, workload: Workload, events: int) -> Raw:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from subprocess import CalledProcessError, TimeoutExpired
 
 import psutil
@@ -72,9 +72,16 @@ def _takes_part(contender: str, workload: str, repeat: int) -> bool:
 
 
 def tried(made: Cluster, contender: str, workload: Workload, events: int) -> Raw:
-    """One run; of a peer that fails, why. riverrun and the loops must not fail."""
+    """One run."""
+    return forgiving(
+        contender, lambda: bare(workload, events) if contender == "bare" else once(made, contender, workload, events)
+    )
+
+
+def forgiving(contender: str, measured: Callable[[], Raw]) -> Raw:
+    """What is measured; of a peer that fails, why. riverrun and the loops must not fail."""
     try:
-        return bare(workload, events) if contender == "bare" else once(made, contender, workload, events)
+        return measured()
     except (Failed, CalledProcessError, TimeoutExpired) as error:
         if not CONTENDERS[contender].peer:
             raise

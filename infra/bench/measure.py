@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors.kafka_admin import end_offsets
 from connectors.kafka_reader import quiet
 from infra.bench.costs import Costs, Look, split
-from infra.bench.queueing import quantile
 from infra.bench.running import AtWork, at_work
 from infra.bench.sending import Sender, Watching, reach_s
 from infra.bench.stream import Row, Stream
@@ -210,6 +210,7 @@ def _bill(run: AtWork, stream: Stream, of_all: _Total, backlog: _Backlog, steady
     seen, (waiting, kept) = run.metrics(), of_all.growth
     events = seen[RECORDS, pipeline.events.topic]
     state, pending = (seen.get((f"riverrun_{name}", ""), 0.0) for name in ("checkpoint_bytes", "pending_labels"))
+    p50_s, p99_s = np.quantile(steady.waits_s, (0.5, 0.99), method="higher").tolist()
     aside = waiting * pending + kept * min(total.events - pending, pipeline.labels.pending_max)
     return Costs(
         pipeline=pipeline.name,
@@ -234,8 +235,8 @@ def _bill(run: AtWork, stream: Stream, of_all: _Total, backlog: _Backlog, steady
         hottest_key=stream.hottest_key,
         rejected=total.rejects / max(total.records, 1),
         steady_rate=steady.rate,
-        p50_ms=1e3 * quantile(steady.waits_s, 0.5),
-        p99_ms=1e3 * quantile(steady.waits_s, 0.99),
+        p50_ms=1e3 * p50_s,
+        p99_ms=1e3 * p99_s,
         others_cores=max((full.others_s + half.others_s) / (full.at_s + half.at_s), 0.0),
         topics=len(pipeline.topics),
         idle_after_ms=1e3 * pipeline.idle_after.total_seconds(),

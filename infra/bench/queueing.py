@@ -15,6 +15,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 EVENTS = 20_000
 WARM = 0.1
 """So much of the beginning is left out: the queue is empty then."""
@@ -75,10 +77,11 @@ def simulate(load: Load, events: int = EVENTS, seed: int = 1) -> Waited:
         latencies += [committed_s - at_s + load.reach_s for _, at_s in arrivals[taken:upto]]
         busy_s, batches, taken = busy_s + work_s, batches + 1, upto
     settled = latencies[int(len(latencies) * WARM) :]
+    p50_s, p99_s = np.quantile(settled, (0.5, 0.99), method="higher").tolist()
     return Waited(
         1e3 * sum(settled) / len(settled),
-        1e3 * quantile(settled, 0.5),
-        1e3 * quantile(settled, 0.99),
+        1e3 * p50_s,
+        1e3 * p99_s,
         busy_s / max(committed_s, 1e-9),
         batches / max(committed_s, 1e-9),
     )
@@ -116,12 +119,3 @@ def _times(rate: float, draw: random.Random) -> Iterator[float]:
         yield at_s
     while True:
         yield float("inf")
-
-
-def quantile(values: list[float], share: float) -> float:
-    """The value that this share of all is not above.
-
-    >>> quantile([3.0, 1.0, 2.0, 4.0], 0.5)
-    3.0
-    """
-    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
