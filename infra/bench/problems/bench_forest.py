@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from river.forest import ARFClassifier
 
-from infra.bench.problems.bench_tree import pipeline as tree
+from infra.bench.problems import bench_tree
 from models import Learner
 
-pipeline = replace(tree, name="bench_forest", champion=Learner("bench_forest", ARFClassifier(n_models=10, seed=1)))
+pipeline = replace(
+    bench_tree.pipeline, name="bench_forest", champion=Learner("bench_forest", ARFClassifier(n_models=10, seed=1))
+)
