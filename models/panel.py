@@ -32,8 +32,8 @@ class Panel:
     >>> from river.linear_model import LogisticRegression
     >>> panel = Panel([(Learner("logistic", LogisticRegression()), "champion")], "binary", [], sliding=24)
     >>> for x, y in [(1.0, True), (-1.0, False), (1.0, True)]:
-    ...     predictions = panel.predict({"x": x})
-    ...     _ = panel.learn({"x": x}, y, predictions, event_time_ms=0)
+    ...     panel.score([(y, panel.predict({"x": x}))])
+    ...     panel.learn({"x": x}, y, event_time_ms=0)
     >>> panel.predict({"x": 1.0})[0].value
     True
     """
@@ -54,7 +54,6 @@ class Panel:
         place = {model.name: index for index, model in enumerate(self.models)}
         self._on_feature = [w for w in self.watches if w.watch.stream == "feature"]
         self._on_prediction = [(place[w.watch.name or self.models[0].name], w) for w in self._of("prediction")]
-        self.watches_events = bool(self._on_feature or self._on_prediction)
         self._on_error = [(place[w.watch.name or self.models[0].name], w) for w in self._of("error")]
 
     def _of(self, stream: str) -> list[LiveWatch]:
@@ -71,10 +70,7 @@ class Panel:
         return tuple(said)
 
     def watch(self, features: Features, predictions: Sequence[Prediction]) -> list[Drift]:
-        """Show the detectors an event that was taken in: the drift seen in its features and predictions.
-
-        Where not ``watches_events`` it need not be asked: no detector looks at them.
-        """
+        """Show the detectors an event that was taken in: the drift seen in its features and predictions."""
         drifts: list[Drift] = []
         for watch in self._on_feature:
             value = features.get(watch.watch.name or "")
@@ -88,30 +84,42 @@ class Panel:
                 self._show(watch, shown.value, self.models[index].name, drifts)
         return drifts
 
-    def has_room_for(self, label: Label) -> bool:
-        """Whether this label may be learned: of classes there may be only so many."""
-        return self.kind != "multiclass" or self.classes.has_room_for(str(label))
-
-    def learn(
-        self, features: Features, label: Label, predictions: Sequence[Prediction], event_time_ms: int
-    ) -> list[Drift]:
-        """Score what was predicted, then learn from it. The features are those that were predicted on."""
+    def watch_errors(self, label: Label, predictions: Sequence[Prediction]) -> list[Drift]:
+        """Show the detectors what became of a prediction: the drift seen in its error."""
         drifts: list[Drift] = []
-        if self.kind == "multiclass":
-            self.classes.add(str(label))
-        for score, prediction in zip(self.scores, predictions, strict=True):
-            if prediction.made:
-                score.open.update(label, prediction)
         for index, watch in self._on_error:
             if predictions[index].made:
                 self._show(watch, self._error(label, predictions[index]), self.models[index].name, drifts)
+        return drifts
+
+    def admits(self, label: Label) -> bool:
+        """Whether this label may be learned, as it will be now: of classes there may be only so many."""
+        if self.kind != "multiclass":
+            return True
+        name = str(label)
+        if not self.classes.has_room_for(name):
+            return False
+        self.classes.add(name)
+        return True
+
+    def score(self, outcomes: Sequence[tuple[Label, Sequence[Prediction]]]) -> None:
+        """Score what was predicted by the labels that came."""
+        for place, score in enumerate(self.scores):
+            update = score.open.update
+            for label, predictions in outcomes:
+                if predictions[place].made:
+                    update(label, predictions[place])
+
+    def learn(self, features: Features, label: Label, event_time_ms: int) -> None:
+        """Teach the models. The features are those that were predicted on."""
+        if self.paused:
+            return
         try:
-            for model in self.models if not self.paused else ():
+            for model in self.models:
                 if event_time_ms < model.until_ms:
                     model.learn(features, label)
         except Exception as error:
             raise ModelError(f"{model.name}: {type(error).__name__}: {error}") from error
-        return drifts
 
     def _error(self, label: Label, prediction: Prediction) -> float:
         if self.kind == "regression":

@@ -95,9 +95,8 @@ def prediction(
     return _output(Output, ("predictions", event.key, _encode(row), timestamp_ms))
 
 
-def too_large(*of_event: Output) -> RecordRejected:
-    """Why an event's outputs cannot be put out."""
-    output = next(each for each in of_event if len(each.value) > PREDICTION_BYTES_MAX)
+def too_large(output: Output) -> RecordRejected:
+    """Why this cannot be put out."""
     what = f"its {output.name} have more than {PREDICTION_BYTES_MAX:,} bytes"
     return RecordRejected(what, reason="too_large")
 

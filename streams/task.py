@@ -14,13 +14,14 @@ from typing import Any
 from models.classes import CLASSES_MAX
 from models.digest import state_digest
 from models.learner import Label, Role
-from models.panel import Drift, ModelError, Panel
+from models.panel import Panel
 from models.pending import HeldLabel, PendingEvent, PendingLabels
 from models.scores import Values
 from streams import control, outputs
+from streams.agenda import Agenda, Entry, Expire, Learn, Place, Predict
 from streams.batch import Batch
 from streams.control import Control
-from streams.errors import Declined, ModelFailed, RecordRejected, VersionUnavailable
+from streams.errors import Declined, RecordRejected, VersionUnavailable
 from streams.featurizer import Featurizer
 from streams.intake import Intake, name_of
 from streams.outputs import PREDICTION_BYTES_MAX, LabelFound
@@ -34,6 +35,9 @@ from streams.versions import Versions, as_of, nothing_stored
 
 TIME_UNKNOWN_MS = -1
 """The time of a task that has seen no record, and Kafka's word for a record without a timestamp."""
+
+STRETCH = 500
+"""Records that are walked over before the models are asked: what so many touch stays in a processor's caches."""
 
 LEAP_MAX_MS = 86_400_000
 """How far one record moves the task's time forward at the most: a day. A gap of more is made up by later records."""
@@ -89,6 +93,7 @@ class Task:
         self._label = Target(pipeline)
         self._topic, self._id = pipeline.events.topic, pipeline.events.id
         labels = pipeline.labels
+        self._labels_topic = labels.topic
         ttl_ms = round(labels.expire_after.total_seconds() * 1000)
         roles: list[Role] = ["champion", *["challenger"] * len(pipeline.challengers)]  # type: ignore[list-item]
         roles += ["baseline"] * len(pipeline.baselines)
@@ -96,6 +101,7 @@ class Task:
         self._panel = Panel(
             list(zip(pipeline.learners, roles, strict=True)), pipeline.kind, pipeline.drift, pipeline.sliding_periods
         )
+        self._agenda = Agenda(self._panel, pipeline.name, pipeline.events.topic, partition)
         self._pending = PendingLabels(ttl_ms, labels.pending_max, hold_early=labels.early == "hold")
         self._report = PeriodReport(round(pipeline.report_every.total_seconds() * 1000))
         self._now_ms = TIME_UNKNOWN_MS
@@ -133,8 +139,11 @@ class Task:
         """Take in a batch, in its order; learn; say what to put out."""
         self._step = step = Step()
         skipped, counts = batch.skipped, self._counts.records
-        for index, record in batch.records:
+        for number, (index, record) in enumerate(batch.records, 1):
+            if number % STRETCH == 0:
+                self._work_off()
             if index == self._control_index:
+                self._work_off()
                 self._decide(record, skipped.get((index, record.offset)))
                 continue
             timestamp_ms = record[1]
@@ -150,12 +159,14 @@ class Task:
                 self._take(index, record)
             except RecordRejected as rejected:
                 self._reject(self._topics[index], record, rejected)
-            except ModelFailed as failed:
-                failed.record = (index, record.offset)
-                raise
+        self._work_off()
         self._count()
         self._pending.forget(self._now_ms)
         return step
+
+    def _work_off(self) -> None:
+        """Do what the records so far ask of the models."""
+        self._step.outputs += self._agenda.work_off(self._step.drifts)
 
     def _count(self) -> None:
         """Add what happened since to the step's counts and to those of the period."""
@@ -183,7 +194,7 @@ class Task:
         events, labels = self._pending.expire(self._now_ms)
         for event in events:
             self._count_label("expired")
-            self._outcome(event, None)
+            self._put(Expire(event, self._now_ms))
         for event_id, label in labels:
             self._orphan(event_id, label)
 
@@ -231,42 +242,28 @@ class Task:
         if pending.knows(event_id, now_ms):
             raise RecordRejected(f"event {event_id} was seen before", reason="duplicate_event", field=self._id)
         offset, at_ms, key, _ = record
-        features = self._featurizer.features(event, time_ms, now_ms)
-        waiting = PendingEvent(event_id, key, time_ms, offset, features, ())
+        waiting = PendingEvent(event_id, key, time_ms, offset, self._featurizer.features(event, time_ms, now_ms), ())
         try:
-            row = outputs.features(waiting, self._topic, self.partition, at_ms)
-            try:
-                waiting.predictions = self._panel.predict(features)
-            except Exception as error:
-                raise self._failed(error) from error
-            said = outputs.prediction(waiting, self._panel.models, self._topic, self.partition, at_ms)
+            features = outputs.features(waiting, self._topic, self.partition, at_ms)
         except UnicodeEncodeError as error:
             raise RecordRejected(f"a feature is no valid text: {error}", reason="feature_type") from error
-        if len(row.value) > PREDICTION_BYTES_MAX or len(said.value) > PREDICTION_BYTES_MAX:
-            raise outputs.too_large(row, said)
-        self._step.outputs += row, said
+        if len(features.value) > PREDICTION_BYTES_MAX:
+            raise outputs.too_large(features)
+        place = (self._events_index, offset)
+        self._put(Predict(waiting, features, now_ms, place))
         self._step.predictions += 1
-        self._report.features.add(features)
+        self._report.features.add(waiting.features)
         pending.add(waiting, now_ms)
-        if self._panel.watches_events:
-            self._watch(waiting)
         if pending.overfull:
             self._expire()
         if pending.held and (held := pending.take_held(event_id)) is not None:
-            self._meet(waiting, held)
+            self._meet(waiting, held, place)
 
-    def _watch(self, waiting: PendingEvent) -> None:
-        try:
-            drifts = self._panel.watch(waiting.features, waiting.predictions)
-        except Exception as error:
-            raise self._failed(error) from error
-        if drifts:
-            self._drifts(drifts, self._topic, waiting.offset)
-
-    def _meet(self, waiting: PendingEvent, held: HeldLabel) -> None:
+    def _meet(self, waiting: PendingEvent, held: HeldLabel, place: Place) -> None:
         """The event that an early label was held for has come."""
-        if self._panel.has_room_for(held.label):
-            self._learn(waiting, LabelFound(held.label, held.label_time_ms, self.pipeline.labels.topic, held.offset))
+        if self._panel.admits(held.label):
+            found = LabelFound(held.label, held.label_time_ms, self._labels_topic, held.offset)
+            self._learn(waiting, found, place)
         else:
             self._reject(self.pipeline.labels.topic, _record_of(held), _too_many_classes(held.label))
 
@@ -277,9 +274,10 @@ class Task:
         met, waiting = self._pending.match(event_id, label, self._now_ms)
         if met == "scored":
             assert waiting is not None
-            if not self._panel.has_room_for(label):
+            if not self._panel.admits(label):
                 raise _too_many_classes(label)
-            self._learn(waiting, LabelFound(label, time_ms, self.pipeline.labels.topic, record.offset))
+            found = LabelFound(label, time_ms, self._labels_topic, record.offset)
+            self._learn(waiting, found, (self._labels_index, record.offset))
             return True
         held = HeldLabel(label, time_ms, *record)
         if met == "held":
@@ -294,27 +292,11 @@ class Task:
             return False
         return True
 
-    def _learn(self, event: PendingEvent, found: LabelFound) -> None:
-        try:
-            drifts = self._panel.learn(event.features, found.label, event.predictions, event.event_time_ms)
-        except Exception as error:
-            raise self._failed(error) from error
+    def _learn(self, event: PendingEvent, found: LabelFound, place: Place) -> None:
+        self._put(Learn(event, found, self._now_ms, place))
         self._pending.resolve(event.event_id, found.label, self._now_ms)
         self._count_label("scored")
         self._counts.label_delays_ms.append(found.time_ms - event.event_time_ms)
-        self._outcome(event, found)
-        if drifts:
-            self._drifts(drifts, found.topic, found.offset)
-
-    def _failed(self, error: Exception) -> ModelFailed:
-        return ModelFailed(
-            str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}",
-            where=f"{self.pipeline.name}[{self.partition}], record time {self._now_ms} ms",
-            remedy="the record is skipped; give each model a StatImputer for features that may be None",
-        )
-
-    def _outcome(self, event: PendingEvent, found: LabelFound | None) -> None:
-        self._put(outputs.outcome(event, found, self._panel.models, self._topic, self.partition, self._now_ms))
 
     def _orphan(self, event_id: str, label: HeldLabel) -> None:
         self._unwanted("orphan", event_id, label)
@@ -331,15 +313,11 @@ class Task:
         self._counts.rejects[rejected.reason] += 1
         self._put(outputs.reject(topic, self.partition, record, rejected, max(self._now_ms, 0)))
 
-    def _drifts(self, drifts: list[Drift], topic: str, offset: int) -> None:
-        for drift in drifts:
-            self._step.drifts[drift.watched] += 1
-            self._put(outputs.drift(drift, topic, self.partition, offset, self._now_ms))
-
     def _begin_period(self, now_ms: int) -> None:
         if self._report.start_ms is None:
             self._report.open(now_ms)
             return
+        self._work_off()
         self._count()
         report = self._report.close(self.partition, now_ms, len(self._pending), self._panel.models, self._panel.scores)
         self._put(outputs.metrics(report))
@@ -364,8 +342,8 @@ class Task:
     def _count_label(self, what: str) -> None:
         self._counts.labels[what] += 1
 
-    def _put(self, output: Output) -> None:
-        self._step.outputs.append(output)
+    def _put(self, entry: Entry) -> None:
+        self._agenda.entries.append(entry)
 
     def state(self) -> dict[str, Any]:
         """The whole state of the task. It lives on: pickle it before the next step."""

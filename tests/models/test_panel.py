@@ -43,8 +43,11 @@ def run(panel: Panel, first: int, last: int, label: Any = None) -> list[tuple[tu
         x = {"x": draw.gauss(0, 1), "y": draw.random()}
         y: Label = x["x"] + draw.gauss(0, 0.1) > 0 if label is None else label(x)
         predictions = panel.predict(x)
-        drifts = panel.watch(x, predictions)
-        said.append((predictions, drifts + panel.learn(x, y, predictions, event_time_ms=i)))
+        drifts = panel.watch(x, predictions) + panel.watch_errors(y, predictions)
+        said.append((predictions, drifts))
+        panel.score([(y, predictions)])
+        assert panel.admits(y)
+        panel.learn(x, y, event_time_ms=i)
     return said
 
 
@@ -160,7 +163,10 @@ def test_a_model_that_was_not_asked_is_not_scored_but_learns(kind: Kind) -> None
     model = LinearRegression() if kind == "regression" else GaussianNB()
     watched = panel(Learner("m", model), kind=kind, watches=[on_error(ADWIN())])
     before = state_digest(watched.models[0].model)
-    watched.learn({"x": 1.0}, 1.0 if kind == "regression" else "a", [Prediction(None)], event_time_ms=0)
+    label = 1.0 if kind == "regression" else "a"
+    watched.score([(label, [Prediction(None)])])
+    assert watched.watch_errors(label, [Prediction(None)]) == []
+    watched.learn({"x": 1.0}, label, event_time_ms=0)
     assert watched.scores[0].close().n == 0
     assert watched.watches[0].seen == 0
     assert state_digest(watched.models[0].model) != before

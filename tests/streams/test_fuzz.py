@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from connectors.sinks.arrow import decode
 from connectors.sinks.schema import table
 from models.learner import Kind, Prediction
-from streams.errors import ModelFailed, RecordRejected
+from streams.agenda import Agenda
+from streams.errors import ModelFailed
 from streams.ports import Output, Record
 from streams.records import OUTPUTS
 from streams.task import Task
@@ -96,9 +97,13 @@ def found(kind: str) -> bool:
     return False
 
 
-def _rejected(_: Task, error: Exception) -> RecordRejected:
+def _shrug(self: Agenda, drifts: Counter[str], work_off: Any = Agenda.work_off) -> list[Output]:
     """As if a model could go on half-updated."""
-    return RecordRejected(str(error), reason="model_failed")
+    try:
+        said: list[Output] = work_off(self, drifts)
+    except ModelFailed:
+        return self._said
+    return said
 
 
 def _unchecked(model: Any) -> Callable[[Any], Prediction]:
@@ -112,7 +117,7 @@ BROKEN: dict[str, tuple[str, str, Any]] = {
     "invalid UTF-8": ("binary", "streams.schema.UnicodeDecodeError", ModelFailed),
     "predictions of NaN": ("regression", "models.learner._regression", _unchecked),
     "duplicate events": ("binary", "models.pending.PendingLabels.knows", lambda self, event_id, now_ms: False),
-    "models half-updated": ("regression", "streams.task.Task._failed", _rejected),
+    "models half-updated": ("regression", "streams.agenda.Agenda.work_off", _shrug),
     "timestamps": ("binary", "streams.task.TIME_MS_MAX", 2**63),
     "time zones": ("binary", "streams.intake.epoch_ms", lambda at, field: int(at.timestamp() * 1000)),
 }
