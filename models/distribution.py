@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from math import frexp
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -176,8 +175,7 @@ class Distributions:
     Examples
     --------
     >>> spread = Distributions()
-    >>> spread.add({"km": 2.5, "driver": "ann"})
-    >>> spread.add({"km": 2.6})
+    >>> spread.add([{"km": 2.5, "driver": "ann"}, {"km": 2.6}])
     >>> [(name, each.n, each.missing) for name, each in spread.counted().items()]
     [('driver', 1, 1), ('km', 2, 0)]
     """
@@ -189,10 +187,10 @@ class Distributions:
         self._known: dict[str, Distribution] = {}
         self._waiting: list[Features] = []
 
-    def add(self, features: Features) -> None:
-        """Count an event that is predicted on."""
-        self.events += 1
-        self._waiting.append(features.copy())  # whatever becomes of the dict itself
+    def add(self, rows: Sequence[Features]) -> None:
+        """Count events that are predicted on."""
+        self.events += len(rows)
+        self._waiting += [features.copy() for features in rows]  # whatever becomes of the dicts themselves
         if len(self._waiting) >= WAITING_MAX:
             self._count()
 
@@ -205,14 +203,22 @@ class Distributions:
 
     def _count(self) -> None:
         """Count what waits. In which parts does not show."""
-        for name, column in _columns(self._waiting):
-            if len(name) <= NAME_CHARS_MAX and (self.end is None or name < self.end):
-                self._known.setdefault(name, Distribution()).add(column)
-        self._waiting = []
+        rows, self._waiting = self._waiting, []
+        if len(rows) > FEW and _are_numbers(rows):
+            for name, found in zip(rows[0], buckets(_matrix(rows)).T, strict=True):
+                if self._has_room_for(name):
+                    self._known.setdefault(name, Distribution()).add_numbers(*_counted(found))
+        else:
+            for name, column in _columns(rows):
+                if self._has_room_for(name):
+                    self._known.setdefault(name, Distribution()).add(column)
         if len(self._known) > NAMES_MAX:
             names = sorted(self._known)
             self.end = names[NAMES_MAX]
             self._known = {name: self._known[name] for name in names[:NAMES_MAX]}
+
+    def _has_room_for(self, name: str) -> bool:
+        return len(name) <= NAME_CHARS_MAX and (self.end is None or name < self.end)
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = [(name, *_unzipped(each.numbers), *_unzipped(each.values)) for name, each in self.counted().items()]
@@ -234,9 +240,18 @@ def _restored(events: int, end: str | None, state: Sequence[tuple[Any, ...]]) ->
     return spread
 
 
+def _are_numbers(rows: Sequence[Features]) -> bool:
+    """Whether all have the same features, in the same order, and nothing but numbers."""
+    return len(set(map(tuple, rows))) == 1 and set(map(type, chain.from_iterable(map(dict.values, rows)))) <= _NUMBERS
+
+
+def _matrix(rows: Sequence[Features]) -> NDArray[np.float64]:
+    """A row each, of numbers; float64, shape (rows, features)."""
+    numbers: Iterator[Any] = chain.from_iterable(map(dict.values, rows))
+    return np.fromiter(numbers, np.float64, len(rows) * len(rows[0])).reshape(len(rows), -1)
+
+
 def _columns(rows: Sequence[Features]) -> Iterator[tuple[str, Sequence[Any]]]:
     """Feature and its values in the events that have it."""
-    names = list(dict.fromkeys(chain.from_iterable(rows)))
-    if len(names) > 1 and set(map(len, rows)) == {len(names)}:  # each row has all
-        return zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True)
+    names = dict.fromkeys(chain.from_iterable(rows))
     return ((name, [row[name] for row in rows if name in row]) for name in names)

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from models.learner import Features, Label, Prediction
+from models.resolved import ResolvedEvents
 
 Met = Literal["scored", "held", "duplicate", "corrected", "orphan", "early"]
 
@@ -75,14 +76,17 @@ class PendingLabels:
     hold_early: bool = False
     pending: OrderedDict[str, tuple[int, PendingEvent]] = field(default_factory=OrderedDict)
     held: OrderedDict[str, tuple[int, HeldLabel]] = field(default_factory=OrderedDict)
-    resolved: OrderedDict[str, tuple[int, Label]] = field(default_factory=OrderedDict)
+    resolved: ResolvedEvents = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.resolved = ResolvedEvents(self.ttl_ms, self.pending_max)
 
     def __len__(self) -> int:
         return len(self.pending)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kept = _Kept(list(self.pending.values()), list(self.held.items()), list(self.resolved.items()))
-        return _restored, (self.ttl_ms, self.pending_max, self.hold_early, _pack(kept))
+        kept = _Kept(list(self.pending.values()), list(self.held.items()))
+        return _restored, (self.ttl_ms, self.pending_max, self.hold_early, _pack(kept), self.resolved)
 
     @property
     def overfull(self) -> bool:
@@ -94,7 +98,7 @@ class PendingLabels:
         if event_id in self.pending:
             return True
         past = self.resolved.get(event_id)
-        return past is not None and past[0] > now_ms
+        return past is not None and past[1] > now_ms
 
     def add(self, event: PendingEvent, now_ms: int) -> None:
         """Let the event wait for its label. The caller has asked ``knows`` before."""
@@ -107,8 +111,8 @@ class PendingLabels:
         if waiting is not None:
             return "scored", waiting[1]
         past = self.resolved.get(event_id)
-        if past is not None and past[0] > now_ms:
-            return ("duplicate" if past[1] == label else "corrected"), None
+        if past is not None and past[1] > now_ms:
+            return ("duplicate" if past[2] == label else "corrected"), None
         if event_id in self.held:
             return ("duplicate" if self.held[event_id][1].label == label else "corrected"), None
         return ("held" if self.hold_early else "orphan"), None
@@ -116,10 +120,7 @@ class PendingLabels:
     def resolve(self, event_id: str, label: Label, now_ms: int) -> None:
         """The label came: stop waiting, remember it for ``ttl_ms`` so that a second one is known."""
         del self.pending[event_id]
-        self.resolved[event_id] = (now_ms + self.ttl_ms, label)
-        self.resolved.move_to_end(event_id)  # one of the same name may be there, out of date
-        if len(self.resolved) > self.pending_max:
-            self.resolved.popitem(last=False)
+        self.resolved.add(event_id, now_ms + self.ttl_ms, label)
 
     def hold(self, event_id: str, label: HeldLabel, now_ms: int) -> None:
         """Let an early label wait for its event."""
@@ -152,31 +153,22 @@ class PendingLabels:
             labels.append((event_id, label))
         return events, labels
 
-    def forget(self, now_ms: int) -> None:
-        """Make room: let go of what was resolved too long ago to be known. Nothing else changes."""
-        gone = 0
-        for until_ms, _ in self.resolved.values():
-            if until_ms > now_ms:
-                break
-            gone += 1
-        for _ in range(gone):
-            self.resolved.popitem(last=False)
-
 
 class _Kept(msgspec.Struct, array_like=True, gc=False):
-    """All that is kept, as it is pickled: MessagePack is ten times as quick as pickle with so many small objects."""
+    """All that waits, as it is pickled: MessagePack is ten times as quick as pickle with so many small objects."""
 
     pending: list[tuple[int, PendingEvent]]
     held: list[tuple[str, tuple[int, HeldLabel]]]
-    resolved: list[tuple[str, tuple[int, Label]]]
 
 
 _pack, _unpack = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(_Kept).decode
 
 
-def _restored(ttl_ms: int, pending_max: int, hold_early: bool, packed: bytes) -> PendingLabels:
+def _restored(
+    ttl_ms: int, pending_max: int, hold_early: bool, packed: bytes, resolved: ResolvedEvents
+) -> PendingLabels:
     kept, waiting = _unpack(packed), PendingLabels(ttl_ms, pending_max, hold_early)
     waiting.pending.update((event.event_id, (until_ms, event)) for until_ms, event in kept.pending)
     waiting.held.update(kept.held)
-    waiting.resolved.update(kept.resolved)
+    waiting.resolved = resolved
     return waiting

@@ -19,7 +19,7 @@ import pyarrow as pa
 from streams.errors import CheckpointCorrupt, CheckpointOutdated
 from streams.ports import BlobStore
 
-LAYOUT = 4
+LAYOUT = 5
 """Which layout of a task's state this is. One more when a state of before can no longer be restored."""
 
 PROTOCOL = 5

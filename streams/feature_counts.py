@@ -22,7 +22,7 @@ def counts_of_features(spread: Distributions) -> list[FeatureCounts]:
     --------
     >>> spread = Distributions()
     >>> for km in (0.0, 1.0, 1.1, None):
-    ...     spread.add({"km": km})
+    ...     spread.add([{"km": km}])
     >>> counts_of_features(spread)
     [FeatureCounts(name='km', n=3, missing=1, buckets=[0, 513], counts=[1, 2], values=[])]
     """

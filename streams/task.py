@@ -7,7 +7,7 @@ Time is the records' own. The worker, recovery, the backtest and the tests' simu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from streams.agenda import Agenda, Entry, Expire, Learn, Place, Predict
 from streams.batch import Batch
 from streams.control import Control
 from streams.errors import Declined, RecordRejected, VersionUnavailable
-from streams.featurizer import Featurizer
+from streams.featurizer import Featurizer, Memory
 from streams.intake import Intake, name_of
 from streams.outputs import PREDICTION_BYTES_MAX, LabelFound
 from streams.pipeline import Pipeline
@@ -138,10 +138,18 @@ class Task:
     def step(self, batch: Batch) -> Step:
         """Take in a batch, in its order; learn; say what to put out."""
         self._step = step = Step()
-        skipped, counts = batch.skipped, self._counts.records
-        for number, (index, record) in enumerate(batch.records, 1):
-            if number % STRETCH == 0:
-                self._work_off()
+        for start in range(0, len(batch.records), STRETCH):
+            self._walk(batch.records[start : start + STRETCH], batch.skipped)
+            self._work_off()
+        self._count()
+        self._pending.resolved.forget(self._now_ms)
+        return step
+
+    def _walk(self, records: Sequence[tuple[int, Record]], skipped: Mapping[Place, RecordRejected]) -> None:
+        """Take in some records; no model is asked yet."""
+        counts, repairs = self._counts.records, self._report.repairs
+        intakes, memories = self._intakes, self._featurizer.memories
+        for index, record in records:
             if index == self._control_index:
                 self._work_off()
                 self._decide(record, skipped.get((index, record.offset)))
@@ -156,17 +164,26 @@ class Task:
             try:
                 if skipped and (index, record.offset) in skipped:
                     raise skipped[index, record.offset]
-                self._take(index, record)
+                event, time_ms = intakes[index](record, repairs)
+                self._take(index, memories[index], record, event, time_ms)
             except RecordRejected as rejected:
                 self._reject(self._topics[index], record, rejected)
-        self._work_off()
-        self._count()
-        self._pending.forget(self._now_ms)
-        return step
+
+    def _take(self, index: int, memory: Memory | None, record: Record, event: Event, time_ms: int) -> None:
+        if memory is not None:
+            memory.admit(event, self._now_ms)
+        if index == self._events_index:
+            self._on_event(event, record, time_ms)
+        elif index == self._labels_index and not self._on_label(event, record, time_ms):
+            return
+        if memory is not None:
+            memory.observe(event, time_ms, self._now_ms)
 
     def _work_off(self) -> None:
         """Do what the records so far ask of the models."""
-        self._step.outputs += self._agenda.work_off(self._step.drifts)
+        agenda = self._agenda
+        self._report.features.add([each.event.features for each in agenda.entries if isinstance(each, Predict)])
+        self._step.outputs += agenda.work_off(self._step.drifts)
 
     def _count(self) -> None:
         """Add what happened since to the step's counts and to those of the period."""
@@ -197,18 +214,6 @@ class Task:
             self._put(Expire(event, self._now_ms))
         for event_id, label in labels:
             self._orphan(event_id, label)
-
-    def _take(self, index: int, record: Record) -> None:
-        event, time_ms = self._intakes[index](record, self._report.repairs)
-        memory = self._featurizer.memories[index]
-        if memory is not None:
-            memory.admit(event, self._now_ms)
-        if index == self._events_index:
-            self._on_event(event, record, time_ms)
-        elif index == self._labels_index and not self._on_label(event, record, time_ms):
-            return
-        if memory is not None:
-            memory.observe(event, time_ms, self._now_ms)
 
     def _decide(self, record: Record, skipped: RecordRejected | None) -> None:
         """Obey a decision, or say why not. It moves no time, as it comes from people's clocks."""
@@ -252,7 +257,6 @@ class Task:
         place = (self._events_index, offset)
         self._put(Predict(waiting, features, now_ms, place))
         self._step.predictions += 1
-        self._report.features.add(waiting.features)
         pending.add(waiting, now_ms)
         if pending.overfull:
             self._expire()
@@ -347,7 +351,7 @@ class Task:
 
     def state(self) -> dict[str, Any]:
         """The whole state of the task. It lives on: pickle it before the next step."""
-        self._pending.forget(self._now_ms)  # also where no step came before
+        self._pending.resolved.forget(self._now_ms)  # also where no step came before
         return {
             "pipeline": self.pipeline.name,
             "partition": self.partition,

@@ -39,7 +39,7 @@ rows = st.lists(st.dictionaries(st.sampled_from("abc"), values), max_size=20)
 def counted(events: list[Features]) -> dict[str, Distribution]:
     spread = Distributions()
     for features in events:
-        spread.add(features)
+        spread.add([features])
     return spread.counted()
 
 
@@ -89,11 +89,11 @@ def test_neither_the_order_of_events_nor_a_restart_shows(
     # in parts     c │ d a │ b        restored from a pickle after each part
     straight, broken = Distributions(), Distributions()
     for row in events:
-        straight.add(row)
+        straight.add([row])
     shuffled = list(events)
     draw.shuffle(shuffled)
     for place, row in enumerate(shuffled):
-        broken.add(row)
+        broken.add([row])
         if place in stops:
             broken = pickle.loads(pickle.dumps(broken))
     assert state_digest(broken) == state_digest(straight)
@@ -116,7 +116,7 @@ def test_more_events_than_may_wait_are_counted() -> None:
 
 def test_what_becomes_of_the_features_afterwards_does_not_matter() -> None:
     spread, features = Distributions(), dict[str, Any](km=1.0)
-    spread.add(features)
+    spread.add([features])
     features["km"] = "changed by a model"
     assert spread.counted()["km"].numbers == {513: 1}
 
@@ -144,7 +144,7 @@ def test_of_too_many_features_the_first_by_name_are_counted_in_whatever_order_th
     random.Random(seed).shuffle(names)
     spread = Distributions()
     for place, name in enumerate(names):
-        spread.add({name: 1})
+        spread.add([{name: 1}])
         if place % 100 == 0:
             spread = pickle.loads(pickle.dumps(spread))
     assert list(spread.counted()) == sorted(names)[:NAMES_MAX]
@@ -157,6 +157,6 @@ def test_a_feature_with_a_name_without_end_is_not_counted() -> None:
 
 def test_events_without_features_are_counted() -> None:
     spread = Distributions()
-    spread.add({})
-    spread.add({"km": None})
+    spread.add([{}])
+    spread.add([{"km": None}])
     assert (spread.events, spread.counted()["km"].missing) == (2, 2)

@@ -74,9 +74,9 @@ def test_what_was_resolved_is_forgotten_in_time() -> None:
     assert waiting.knows("a", now_ms=149)
     assert not waiting.knows("a", now_ms=150)
     assert waiting.match("a", True, now_ms=150)[0] == "orphan"
-    waiting.forget(149)
+    waiting.resolved.forget(149)
     assert list(waiting.resolved) == ["a"]
-    waiting.forget(150)
+    waiting.resolved.forget(150)
     assert not waiting.resolved
 
 
@@ -88,7 +88,7 @@ def test_what_is_resolved_again_is_remembered_for_as_long_as_the_others() -> Non
     for event_id, now_ms in [("a", 0), ("b", 0), ("c", 0), ("a", 100)]:
         waiting.add(event(event_id), now_ms)
         waiting.resolve(event_id, True, now_ms)
-    waiting.forget(101)
+    waiting.resolved.forget(101)
     assert list(waiting.resolved) == ["a"]
 
 

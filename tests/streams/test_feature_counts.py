@@ -24,7 +24,7 @@ def reported(*rows: dict[str, Any], sequence: int = 0) -> MetricsRecord:
     """A report of a period with these events."""
     report = PeriodReport(1_000, start_ms=0, sequence=sequence)
     for row in rows:
-        report.features.add(row)
+        report.features.add([row])
     return report.close(0, 1_000, 0, [], [])
 
 
@@ -94,7 +94,7 @@ class TestSize:
         names = [f"{'é' * 190} {i}" for i in range(CLASSES_MAX)]
         task._panel.scores[0].open.counts.update(dict.fromkeys(zip(names, [*names[1:], names[0]], strict=True), 1))
         for i in range(300):
-            task._report.features.add({f"feature {j:03d}": (-1.1) ** (i * j % 363) for j in range(NAMES_MAX)})
+            task._report.features.add([{f"feature {j:03d}": (-1.1) ** (i * j % 363) for j in range(NAMES_MAX)}])
         kit.step(task, *events(start(0, 0, "a")), *labels(end(0, 1, "a")))
         (report,) = [o for o in kit.step(task, *events(start(1, 40_000, "b"))).outputs if o.name == "metrics"]
         assert OUTPUT_BYTES_MAX / 2 < len(report.value) <= OUTPUT_BYTES_MAX
@@ -130,5 +130,5 @@ class TestSums:
 
 def test_features_are_told_in_the_order_of_their_names() -> None:
     spread = Distributions()
-    spread.add({"b": 1, "a": 2})
+    spread.add([{"b": 1, "a": 2}])
     assert [feature.name for feature in counts_of_features(spread)] == ["a", "b"]

@@ -63,7 +63,7 @@ class Reporter:
             self.report.add(counts, ["starts"])
             self.report.repairs.update({f"mended {each.repairs % 2}": each.repairs} if each.repairs else {})
             for features in each.features:
-                self.report.features.add(features)
+                self.report.features.add([features])
             for label, prediction in each.outcomes:
                 for score in self.scores:
                     score.open.update(label, prediction)
