@@ -13,6 +13,10 @@ from streams.journal import JournalRecord, Saved, Skip
 from streams.outputs import short
 from streams.task import Step, Task
 
+RECORDS_FIRST = 250
+"""A task begins with batches of so many records: how long its models take is not known yet, and who has waited for its
+return should not wait for a long step as well."""
+
 STEP_S_MAX = 2.0
 """A step should not take longer: how a stream is cut into batches changes no output, only when it comes."""
 

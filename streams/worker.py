@@ -41,7 +41,7 @@ from streams.recovery import Recovered, recover
 from streams.skipping import step_without
 from streams.store import Store
 from streams.task import Step, Task
-from streams.task_run import TaskRun
+from streams.task_run import RECORDS_FIRST, TaskRun
 from streams.transactions import Transactions, Work
 
 POLL_TIMEOUT_S = 0.1
@@ -291,7 +291,7 @@ class Worker:
             Caution.after_restart(self._attempts, partition, positions),
             topic_ids,
             active_s=[self._clock()] * len(self._topics),
-            records_max=self.pipeline.batch_max,
+            records_max=min(RECORDS_FIRST, self.pipeline.batch_max),
         )
 
     def revoked(self, partitions: list[int], *, lost: bool) -> None:
