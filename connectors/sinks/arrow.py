@@ -133,8 +133,11 @@ def _fields(rows: Sequence[Any], names: Sequence[str]) -> dict[str, Sequence[Any
 
 def _features(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
-    for name in dict.fromkeys(chain.from_iterable(rows)):
-        values = [row.get(name) for row in rows]
+    orders = dict.fromkeys(map(tuple, rows))  # of the names: mostly the same in all rows
+    names = list(dict.fromkeys(chain.from_iterable(orders)))
+    alike = len(orders) == 1
+    of_names = zip(*map(dict.values, rows), strict=True) if alike else ([row.get(n) for row in rows] for n in names)
+    for name, values in zip(names, of_names, strict=True):
         kinds = {_OF[t] for t in set(map(type, values)) if t in _OF}
         columns[f"{_MARK}{name}"] = pa.nulls(len(rows))  # keeps the name's place in the order
         for kind in sorted(kinds):
