@@ -127,6 +127,7 @@ class _Loop:
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",  # only where retention has passed the bucket's start
             "partition.assignment.strategy": "roundrobin",
+            "fetch.queue.backoff.ms": 50,  # 1,000 lets a sink that catches up run dry
         }
         sessions = {"session.timeout.ms": _SESSION_MS, "heartbeat.interval.ms": _SESSION_MS // 10}
         self._consumer = Consumer({**RECONNECT, **sessions, **config, **own}, logger=quiet)
