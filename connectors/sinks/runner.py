@@ -33,7 +33,7 @@ from connectors.warehouse import build
 from streams.errors import BrokerUnreachable, Fenced
 from streams.ports import Telemetry
 
-_CONSUME_MAX, _CONSUME_S = 10_000, 0.2
+_CONSUME_MAX, _CONSUME_S = 4_000, 0.2
 _ASK_S = 30.0
 _GC_THRESHOLD = 100_000  # records are many, short-lived and without cycles: looking for cycles often costs a third
 _PAUSE_PER_FLUSH = 19.0  # seconds between flushes per second of flushing
