@@ -21,6 +21,10 @@ from streams.errors import Declined
 NEXT_OFFSET = b"riverrun.next_offset"
 """Key in a file's metadata: every record before this offset that lies in the file's bucket is in the file."""
 ANCHOR = "_schema.parquet"
+_PARQUET = {
+    "compression": "zstd",
+    "dictionary_pagesize_limit": 2**14,  # 2**20 makes dictionaries of numbers that are all different
+}
 _TEMPORARY = ".tmp-"
 _TEMPORARY_S_MAX = 3_600.0  # what a killed process left behind is removed after an hour
 
@@ -113,7 +117,7 @@ def write_bucket(path: Path, rows: pa.Table, next_offset: int) -> bool:
     metadata = {**(rows.schema.metadata or {}), NEXT_OFFSET: str(next_offset).encode()}
     temporary = _temporary(path)
     try:
-        pq.write_table(rows.replace_schema_metadata(metadata), temporary, compression="zstd")
+        pq.write_table(rows.replace_schema_metadata(metadata), temporary, **_PARQUET)
         _sync(temporary)
         with _locked(path.parent):
             if covered_to(path) >= next_offset:

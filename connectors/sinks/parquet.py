@@ -156,18 +156,22 @@ class ParquetSink:
             writer.next_offset = run[-1].offset + 1
             i = until
 
-    def flush(self, part: Part) -> Flushed:
-        """Write what is new, full buckets first. Raises OSError (a full disk); then nothing is lost: flush again."""
+    def flush(self, part: Part, *, open_too: bool = True) -> Flushed:
+        """Write what is new of the full buckets, and of the open one too.
+
+        Raises OSError (a full disk); then nothing is lost: flush again.
+        """
         writer = self._writers[part]
         rows = unreadable = 0
         for start, bucket in list(writer.buckets.items()):
             end = start + self.bucket_offsets
-            next_offset = end if writer.next_offset >= end else bucket.next_offset
-            if next_offset > bucket.on_disk:
+            full = writer.next_offset >= end
+            next_offset = end if full else bucket.next_offset
+            if next_offset > bucket.on_disk and (full or open_too):
                 rows += self._write_out(writer, bucket, next_offset)
                 unreadable += sum(bad.record.offset >= bucket.on_disk for bad in bucket.unreadable)
                 bucket.on_disk = next_offset
-            if next_offset == end:
+            if full:
                 del writer.buckets[start]
         broken_files, self._broken_files = self._broken_files, 0
         return Flushed(rows, unreadable, broken_files)

@@ -4,7 +4,7 @@ Each round:
 
 1. consume what is there, committed records only;
 2. hand it to the ParquetSink, partition by partition;
-3. write full buckets at once, open ones every ``flush_s`` (later if that takes long: 5 % of the time at most);
+3. write full buckets at once, open ones too every ``flush_s`` (later if that takes long: 5 % of the time at most);
 4. commit the start of each partition's open bucket; 5. rebuild the warehouse if its views have changed.
 
 A crash before 4 repeats work on the same files; nothing is doubled. A full disk pauses reading until writing succeeds.
@@ -16,7 +16,7 @@ import gc
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from connectors.warehouse import build
 from streams.errors import BrokerUnreachable, Fenced
 from streams.ports import Telemetry
 
-_CONSUME_MAX, _CONSUME_S = 10_000, 0.2
+_CONSUME_MAX, _CONSUME_S = 4_000, 0.2
 _ASK_S = 30.0
 _GC_THRESHOLD = 100_000  # records are many, short-lived and without cycles: looking for cycles often costs a third
 _PAUSE_PER_FLUSH = 19.0  # seconds between flushes per second of flushing
@@ -85,7 +85,7 @@ def run_sink(
     try:
         while not stop() and not (once and loop.at_end(partitions)):
             loop.round()
-        loop.flush(loop.parts())
+        loop.flush()
     finally:
         loop.close()
 
@@ -127,6 +127,7 @@ class _Loop:
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",  # only where retention has passed the bucket's start
             "partition.assignment.strategy": "roundrobin",
+            "fetch.queue.backoff.ms": 50,  # 1,000 lets a sink that catches up run dry
         }
         sessions = {"session.timeout.ms": _SESSION_MS, "heartbeat.interval.ms": _SESSION_MS // 10}
         self._consumer = Consumer({**RECONNECT, **sessions, **config, **own}, logger=quiet)
@@ -137,9 +138,6 @@ class _Loop:
     def at_end(self, partitions: int) -> bool:
         """Whether all partitions are ours, each was read to its end since it was assigned, and all could be written."""
         return len(self._ended & self._owned.keys()) == partitions and not self._blocked
-
-    def parts(self) -> list[Part]:
-        return list(self._owned)
 
     def round(self) -> None:
         """Steps 1 to 5 of the module's docstring."""
@@ -152,10 +150,10 @@ class _Loop:
                 self._ended.add(part)
         now = time.monotonic()
         due = now >= self._flush_due
-        full = [] if self._blocked else [part for part in self._owned if self._sink.full(part)]
+        full = not self._blocked and any(map(self._sink.full, self._owned))
         if due or full:
             try:
-                self.flush(self.parts() if due else full)
+                self.flush(open_too=due)
                 self._block(False)
             except OSError:
                 self._telemetry.count("sink_write_failures", 1)
@@ -166,16 +164,19 @@ class _Loop:
             self._report_lag()
             self._report_disk()
 
-    def flush(self, parts: Iterable[Part]) -> None:
-        """Write what the parts hold, then commit, then renew the warehouse. Raises OSError if it cannot be written."""
+    def flush(self, *, open_too: bool = True) -> None:
+        """Write the full buckets, and the open ones too; then commit, then renew the warehouse.
+
+        Raises OSError if it cannot be written.
+        """
         began = time.monotonic()
         with self._telemetry.span("flush"):
-            self._flush(parts)
+            self._flush(open_too)
         self._telemetry.observe("sink_flush_seconds", time.monotonic() - began)
 
-    def _flush(self, parts: Iterable[Part]) -> None:
-        for part in parts:
-            flushed = self._sink.flush(part)
+    def _flush(self, open_too: bool) -> None:
+        for part in self._owned:
+            flushed = self._sink.flush(part, open_too=open_too)
             self._telemetry.count("sink_rows", flushed.rows, table=part.table)
             self._telemetry.count("sink_unreadable", flushed.unreadable, table=part.table)
             self._telemetry.count("sink_broken_files", flushed.broken_files, table=part.table)
@@ -235,7 +236,7 @@ class _Loop:
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
-            self.flush(self.parts())
+            self.flush()
         except OSError:
             self._telemetry.count("sink_write_failures", 1)  # whoever takes over reads it again
         self._on_lost(_consumer, partitions)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -72,6 +73,7 @@ COORDINATES = (Column("_partition", "", pa.int64()), Column("_offset", "", pa.in
 TABLES = (*PUBLISHED, "inputs")
 
 
+@cache
 def table(name: str, kind: Kind) -> Table:
     """The table of an output by its name in ``PUBLISHED``, or the raw archive ``inputs``.
 

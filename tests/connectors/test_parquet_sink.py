@@ -53,6 +53,15 @@ def test_full_buckets_are_committed_and_the_open_one_is_not(tmp_path):
     assert offsets(tmp_path) == list(range(25))
 
 
+def test_full_buckets_can_be_written_without_the_open_one(tmp_path):
+    sink, todo = restarted(tmp_path, INPUT, raw(0, 25), None)
+    sink.write(INPUT, todo)
+    assert sink.flush(INPUT, open_too=False).rows == 20
+    assert (sink.next_offset_to_commit(INPUT), offsets(tmp_path)) == (20, list(range(20)))
+    assert sink.flush(INPUT).rows == 5
+    assert offsets(tmp_path) == list(range(25))
+
+
 def test_a_kill_between_rename_and_commit_doubles_nothing(tmp_path):
     log = raw(0, 25)
     sink, todo = restarted(tmp_path, INPUT, log, None)
