@@ -69,6 +69,17 @@ class TestTheSameAnyway:
         assert outputs == wanted
         assert task.digest() == undisturbed.digest()
 
+    @pytest.mark.parametrize("kind", PIPELINES)
+    @pytest.mark.parametrize("stretch", [1, 7])
+    def test_nor_on_how_many_records_are_walked_over_before_the_models_are_asked(
+        self, kind: str, stretch: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pipeline, inputs, undisturbed, wanted = whole(kind, seed=4)
+        monkeypatch.setattr("streams.task.STRETCH", stretch)
+        task = Task(pipeline, 0)
+        assert task.step(Batch((), kit.merged(inputs))).outputs == wanted
+        assert task.digest() == undisturbed.digest()
+
     def test_two_tasks_share_nothing(self) -> None:
         pipeline, inputs, undisturbed, wanted = whole("binary", 3)
         first, second, outputs = Task(pipeline, 0), Task(pipeline, 0), []
