@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from benchmarks.contenders import CONTENDERS
-from benchmarks.sections import memory, recovery
+from benchmarks.sections import memory, recovery, sink
 from benchmarks.sections.saturation import overhead, ratio
 from benchmarks.tables import Raw, Tabled, median
 
@@ -66,7 +66,7 @@ def _recovery(found: Found) -> float | None:
 
 
 def _sink(found: Found) -> float | None:
-    return median(raw["events"] / raw["cpu_s"] for raw in found.get("sink", []))
+    return median(sink.rates_of(found.get("sink", []), "cpu_s"))
 
 
 def _help(found: Found) -> float | None:

@@ -33,6 +33,9 @@ from streams.errors import Declined
 
 START_DEADLINE_S = 60.0
 STOP_GRACE_S = 30.0
+GROUPS_S = 5.0
+"""How long to wait for an answer about groups, before it is asked for again."""
+
 PORT_DEADLINE_S = 3.0
 
 
@@ -224,7 +227,10 @@ def _wait_until_ready(
             if admin.list_topics(timeout=0.5).cluster_id != cluster_id:
                 return False
             return not new or _serves_groups(admin)
-        except KafkaException:
+        except (
+            KafkaException,
+            TimeoutError,
+        ):  # the latter where an answer about groups does not come: it is asked again
             return False
 
     try:
@@ -234,8 +240,8 @@ def _wait_until_ready(
 
 
 def _serves_groups(admin: Any) -> bool:
-    admin.describe_consumer_groups(["any"])["any"].result(timeout=START_DEADLINE_S)
-    return not admin.list_consumer_groups().result(timeout=START_DEADLINE_S).errors
+    admin.describe_consumer_groups(["any"], request_timeout=GROUPS_S)["any"].result(timeout=2 * GROUPS_S)
+    return not admin.list_consumer_groups(request_timeout=GROUPS_S).result(timeout=2 * GROUPS_S).errors
 
 
 def _becomes_free(port: int) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psutil
 import pyarrow.dataset as arrow_dataset
@@ -69,11 +69,16 @@ def _sunk(run: Run, home: object) -> tuple[float, float]:
     return seconds, used_s
 
 
+def rates_of(runs: Sequence[Raw], of: str) -> list[float]:
+    """Rows a second of this kind; none of a run of so few rows that its start took all of the time."""
+    return [run["events"] / run[of] for run in runs if run[of] > 0]
+
+
 def tables(raws: list[Raw]) -> list[Tabled]:
     """Rows a second, of time and of CPU."""
     rows = []
     for (name,), runs in grouped(raws, "workload").items():
-        a_core, a_second = ([run["events"] / run[of] for run in runs] for of in ("cpu_s", "seconds"))
+        a_core, a_second = rates_of(runs, "cpu_s"), rates_of(runs, "seconds")
         written = figure(median(run["events"] for run in runs))
         rows.append([name, written, figure(median(a_core)), spread(a_core), figure(median(a_second))])
     columns = ["workload", "rows", "rows a CPU second", "least – most", "rows/s"]

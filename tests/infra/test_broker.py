@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
+from infra import broker as broker_module
 from infra import process
 from infra.broker import EmbeddedBroker, embedded_broker
 from infra.kafka_install import install_folder, verify_jars
@@ -43,6 +44,21 @@ def test_a_new_broker_is_ready_for_groups_when_it_has_started(tmp_path: Path):
         assert (
             "__consumer_offsets" in AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=10).topics
         )
+
+
+@pytest.mark.broker
+def test_an_answer_about_groups_that_does_not_come_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked, serves_groups = [], broker_module._serves_groups
+
+    def lost_at_first(admin: AdminClient) -> bool:
+        asked.append(admin)
+        if len(asked) == 1:
+            raise TimeoutError
+        return serves_groups(admin)
+
+    monkeypatch.setattr(broker_module, "_serves_groups", lost_at_first)
+    with embedded_broker(tmp_path, port=0):
+        assert len(asked) > 1
 
 
 @pytest.mark.broker
