@@ -84,6 +84,11 @@ class PendingLabels:
     def __len__(self) -> int:
         return len(self.pending)
 
+    def go_on_from(self, kept: PendingLabels) -> None:
+        """Take over what waits and what is remembered elsewhere; the limits stay those of here."""
+        self.pending, self.held, self.resolved = kept.pending, kept.held, kept.resolved
+        self.resolved.limit(self.ttl_ms, self.pending_max)
+
     def __reduce__(self) -> tuple[Any, ...]:
         kept = _Kept(list(self.pending.values()), list(self.held.items()))
         return _restored, (self.ttl_ms, self.pending_max, self.hold_early, _pack(kept), self.resolved)

@@ -56,13 +56,19 @@ class ResolvedEvents:
     """
 
     def __init__(self, ttl_ms: int, events_max: int) -> None:
-        self._width_ms, self._events_max = max(ttl_ms // BUCKETS, 1), events_max
         self._by_name: dict[str, Resolved] = {}
         self._buckets: deque[_Bucket] = deque()
         self._closes_ms = 0  # from when on the open bucket, the last one, is closed
         self._append: Callable[[Resolved], None] = list[Resolved]().append
         self.get = self._by_name.get
         """The event of this name; None if it is not remembered."""
+        self.limit(ttl_ms, events_max)
+
+    def limit(self, ttl_ms: int, events_max: int) -> None:
+        """Have these limits from now on. Events that are remembered stay so until their time."""
+        self._ttl_ms, self._events_max = ttl_ms, events_max
+        if self._buckets:
+            self._go_on(self._buckets[-1], self._buckets[-1].entries[-1][1])
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -71,7 +77,7 @@ class ResolvedEvents:
         return iter(self._by_name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self._width_ms, self._events_max, [self._packed(bucket) for bucket in self._buckets])
+        return _restored, (self._ttl_ms, self._events_max, [self._packed(bucket) for bucket in self._buckets])
 
     def add(self, name: str, until_ms: int, label: Label) -> None:
         """Remember an event until then: no sooner than the one that was added before."""
@@ -86,11 +92,13 @@ class ResolvedEvents:
         """Close the bucket that is open, and open the one that this time lies in."""
         if self._buckets:
             self._packed(self._buckets[-1])
-        self._go_on(_Bucket([]), until_ms)
+        self._buckets.append(_Bucket([]))
+        self._go_on(self._buckets[-1], until_ms)
 
     def _go_on(self, bucket: _Bucket, until_ms: int) -> None:
-        self._buckets.append(bucket)
-        self._append, self._closes_ms = bucket.entries.append, until_ms - until_ms % self._width_ms + self._width_ms
+        """Take events into this bucket, until the one that this time lies in is over."""
+        width_ms = max(self._ttl_ms // BUCKETS, 1)
+        self._append, self._closes_ms = bucket.entries.append, until_ms - until_ms % width_ms + width_ms
 
     def _packed(self, bucket: _Bucket) -> bytes:
         if bucket.packed is None or bucket is self._buckets[-1]:
@@ -127,11 +135,12 @@ class ResolvedEvents:
     def _take(self, packs: Iterable[bytes]) -> None:
         for packed in packs:
             entries = _unpack(packed)
-            self._go_on(_Bucket(entries, packed), entries[-1][1])
+            self._buckets.append(_Bucket(entries, packed))
             self._by_name.update((entry[0], entry) for entry in entries)
+        self.limit(self._ttl_ms, self._events_max)
 
 
-def _restored(width_ms: int, events_max: int, packs: list[bytes]) -> ResolvedEvents:
-    events = ResolvedEvents(width_ms * BUCKETS, events_max)
+def _restored(ttl_ms: int, events_max: int, packs: list[bytes]) -> ResolvedEvents:
+    events = ResolvedEvents(ttl_ms, events_max)
     events._take(packs)
     return events

@@ -269,7 +269,7 @@ class Task:
             found = LabelFound(held.label, held.label_time_ms, self._labels_topic, held.offset)
             self._learn(waiting, found, place)
         else:
-            self._reject(self.pipeline.labels.topic, _record_of(held), _too_many_classes(held.label))
+            self._reject(self._labels_topic, _record_of(held), _too_many_classes(held.label))
 
     def _on_label(self, event: Event, record: Record, time_ms: int) -> bool:
         """Whether the label says something new: a second one of an event does not, and windows do not count it."""
@@ -377,8 +377,7 @@ class Task:
         self.versions.listed = state["versions"]
         self._featurizer.restore(state["featurizer"])
         places = self._panel.restore(state["panel"])
-        kept: PendingLabels = state["pending"]
-        self._pending.pending, self._pending.held, self._pending.resolved = kept.pending, kept.held, kept.resolved
+        self._pending.go_on_from(state["pending"])
         if places != list(range(len(state["panel"]["models"]))):
             self._pending.move_predictions(places)
         report: PeriodReport = state["report"]

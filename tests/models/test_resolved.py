@@ -73,3 +73,15 @@ def test_a_bucket_goes_when_the_last_of_it_is_out_of_date() -> None:
     resolved.forget(649)
     assert list(resolved) == ["c"]
     assert len(resolved) == 1
+
+
+def test_new_limits_hold_from_then_on() -> None:
+    # until    640 … 649 │ 650 651      a bucket of 10 ms, of 640 and of 1 when the limits change
+    resolved = ResolvedEvents(ttl_ms=BUCKETS * 10, events_max=1_000)
+    for at_ms in (0, 1, 10, 11):
+        resolved.add(f"event {at_ms}", at_ms + BUCKETS * 10, True)
+    resolved.limit(ttl_ms=BUCKETS, events_max=3)
+    resolved.add("event 20", 20 + BUCKETS * 10, True)
+    assert list(resolved) == ["event 10", "event 11", "event 20"]
+    assert len(resolved.__reduce__()[1][2]) == 2, "no longer in one bucket with those 9 ms before"
+    assert state_digest(pickle.loads(pickle.dumps(resolved))) == state_digest(resolved)

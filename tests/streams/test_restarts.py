@@ -120,6 +120,15 @@ class TestRestore:
         assert now.shadows[0].probability == 0.5 != was.shadows[0].probability
         assert now.shadows[0].version != was.shadows[0].version
 
+    def test_the_limits_of_what_is_remembered_are_those_declared_now(self) -> None:
+        state = self.state(trips.lean())
+        task = Task(trips.lean(labels=trips.ends(pending_max=2)), 0)
+        task.restore(state)
+        for i in range(4):
+            kit.step(task, *events(start(900 + i, 10**6, f"trip {900 + i}")))
+            kit.step(task, *labels(end(900 + i, 10**6, f"trip {900 + i}")))
+        assert list(task._pending.resolved) == ["trip 902", "trip 903"]
+
     @pytest.mark.parametrize("change", ["added", "removed", "swapped", "champion anew"])
     def test_events_that_wait_while_the_learners_change_keep_each_models_own_prediction(self, change: str) -> None:
         logistic, tree, bayes = (
