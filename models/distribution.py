@@ -15,15 +15,15 @@ adds up to exactly what one would have counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from math import frexp
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.columns import columns
 from models.learner import Features
 from models.scores import OTHERS
 
@@ -204,21 +204,13 @@ class Distributions:
     def _count(self) -> None:
         """Count what waits. In which parts does not show."""
         rows, self._waiting = self._waiting, []
-        if len(rows) > FEW and _are_numbers(rows):
-            for name, found in zip(rows[0], buckets(_matrix(rows)).T, strict=True):
-                if self._has_room_for(name):
-                    self._known.setdefault(name, Distribution()).add_numbers(*_counted(found))
-        else:
-            for name, column in _columns(rows):
-                if self._has_room_for(name):
-                    self._known.setdefault(name, Distribution()).add(column)
+        for name, column in columns(rows):
+            if len(name) <= NAME_CHARS_MAX and (self.end is None or name < self.end):
+                self._known.setdefault(name, Distribution()).add(column)
         if len(self._known) > NAMES_MAX:
             names = sorted(self._known)
             self.end = names[NAMES_MAX]
             self._known = {name: self._known[name] for name in names[:NAMES_MAX]}
-
-    def _has_room_for(self, name: str) -> bool:
-        return len(name) <= NAME_CHARS_MAX and (self.end is None or name < self.end)
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = [(name, *_unzipped(each.numbers), *_unzipped(each.values)) for name, each in self.counted().items()]
@@ -238,20 +230,3 @@ def _restored(events: int, end: str | None, state: Sequence[tuple[Any, ...]]) ->
             dict(zip(found, counts, strict=True)), dict(zip(values, of_values, strict=True))
         )
     return spread
-
-
-def _are_numbers(rows: Sequence[Features]) -> bool:
-    """Whether all have the same features, in the same order, and nothing but numbers."""
-    return len(set(map(tuple, rows))) == 1 and set(map(type, chain.from_iterable(map(dict.values, rows)))) <= _NUMBERS
-
-
-def _matrix(rows: Sequence[Features]) -> NDArray[np.float64]:
-    """A row each, of numbers; float64, shape (rows, features)."""
-    numbers: Iterator[Any] = chain.from_iterable(map(dict.values, rows))
-    return np.fromiter(numbers, np.float64, len(rows) * len(rows[0])).reshape(len(rows), -1)
-
-
-def _columns(rows: Sequence[Features]) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Feature and its values in the events that have it."""
-    names = dict.fromkeys(chain.from_iterable(rows))
-    return ((name, [row[name] for row in rows if name in row]) for name in names)

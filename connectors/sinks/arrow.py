@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from msgspec.structs import astuple
 
 from connectors.sinks.schema import COORDINATES, UTC_MS, Table, widest
+from models.columns import columns
 from streams.ports import Record
 from streams.schema import TIME_MS_MAX, TIME_MS_MIN
 
@@ -132,18 +133,14 @@ def _fields(rows: Sequence[Any], names: Sequence[str]) -> dict[str, Sequence[Any
 
 
 def _features(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    orders = dict.fromkeys(map(tuple, rows))  # of the names: mostly the same in all rows
-    names = list(dict.fromkeys(chain.from_iterable(orders)))
-    alike = len(orders) == 1
-    of_names = zip(*map(dict.values, rows), strict=True) if alike else ([row.get(n) for row in rows] for n in names)
-    for name, values in zip(names, of_names, strict=True):
+    made: dict[str, Any] = {}
+    for name, values in columns(rows):
         kinds = {_OF[t] for t in set(map(type, values)) if t in _OF}
-        columns[f"{_MARK}{name}"] = pa.nulls(len(rows))  # keeps the name's place in the order
+        made[f"{_MARK}{name}"] = pa.nulls(len(rows))  # keeps the name's place in the order
         for kind in sorted(kinds):
             own = values if len(kinds) == 1 else [v if _OF.get(type(v)) == kind else None for v in values]
-            columns[f"{kind}{_MARK}{name}"] = array(own, _FEATURE_TYPES[kind])
-    return columns
+            made[f"{kind}{_MARK}{name}"] = array(own, _FEATURE_TYPES[kind])
+    return made
 
 
 def array(values: Sequence[Any], arrow: pa.DataType) -> Any:
