@@ -72,9 +72,9 @@ def grouped(raws: Iterable[Raw], *names: str) -> dict[tuple[Any, ...], list[Raw]
     return found
 
 
-def rates(runs: Iterable[Raw]) -> list[float]:
-    """Events a second of each run that has not failed."""
-    return [run["events"] / run["seconds"] for run in runs if "failed" not in run]
+def rates(runs: Iterable[Raw], of: str = "seconds") -> list[float]:
+    """Events a second of each run that has not failed; none of one so short that what was taken off took all of it."""
+    return [run["events"] / run[of] for run in runs if "failed" not in run and run[of] > 0]
 
 
 def median(values: Iterable[float]) -> float | None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from benchmarks.contenders import CONTENDERS
-from benchmarks.sections import memory, recovery, sink
+from benchmarks.sections import memory, recovery
 from benchmarks.sections.saturation import overhead, ratio
-from benchmarks.tables import Raw, Tabled, median
+from benchmarks.tables import Raw, Tabled, median, rates
 
 Found = dict[str, list[Raw]]
 SAVING = [name for name, each in CONTENDERS.items() if each.peer]
@@ -66,7 +66,7 @@ def _recovery(found: Found) -> float | None:
 
 
 def _sink(found: Found) -> float | None:
-    return median(sink.rates_of(found.get("sink", []), "cpu_s"))
+    return median(rates(found.get("sink", []), "cpu_s"))
 
 
 def _help(found: Found) -> float | None:

@@ -227,10 +227,7 @@ def _wait_until_ready(
             if admin.list_topics(timeout=0.5).cluster_id != cluster_id:
                 return False
             return not new or _serves_groups(admin)
-        except (
-            KafkaException,
-            TimeoutError,
-        ):  # the latter where an answer about groups does not come: it is asked again
+        except (KafkaException, TimeoutError):  # the latter where no answer about groups comes
             return False
 
     try:

@@ -104,11 +104,14 @@ class Panel:
 
     def score(self, outcomes: Sequence[tuple[Label, Sequence[Prediction]]]) -> None:
         """Score what was predicted by the labels that came."""
-        for place, score in enumerate(self.scores):
+        if not outcomes:
+            return
+        labels, predicted = zip(*outcomes, strict=True)
+        for score, said in zip(self.scores, zip(*predicted, strict=True), strict=True):
             update = score.open.update
-            for label, predictions in outcomes:
-                if predictions[place].made:
-                    update(label, predictions[place])
+            for label, prediction in zip(labels, said, strict=True):
+                if prediction.made:
+                    update(label, prediction)
 
     def learn(self, features: Features, label: Label, event_time_ms: int) -> None:
         """Teach the models. The features are those that were predicted on."""

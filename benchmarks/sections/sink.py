@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import psutil
 import pyarrow.dataset as arrow_dataset
@@ -15,7 +15,7 @@ import pyarrow.dataset as arrow_dataset
 from benchmarks.cluster import ROOT, Failed, Run, cluster, cpu_s
 from benchmarks.options import Options
 from benchmarks.sections.saturation import START_S
-from benchmarks.tables import Raw, Tabled, figure, grouped, median, spread
+from benchmarks.tables import Raw, Tabled, figure, grouped, median, rates, spread
 from benchmarks.workload import workload_of
 
 WORKLOADS, EVENTS = ("logistic-3", "logistic-20"), 150_000
@@ -69,16 +69,11 @@ def _sunk(run: Run, home: object) -> tuple[float, float]:
     return seconds, used_s
 
 
-def rates_of(runs: Sequence[Raw], of: str) -> list[float]:
-    """Rows a second of this kind; none of a run of so few rows that its start took all of the time."""
-    return [run["events"] / run[of] for run in runs if run[of] > 0]
-
-
 def tables(raws: list[Raw]) -> list[Tabled]:
     """Rows a second, of time and of CPU."""
     rows = []
     for (name,), runs in grouped(raws, "workload").items():
-        a_core, a_second = rates_of(runs, "cpu_s"), rates_of(runs, "seconds")
+        a_core, a_second = rates(runs, "cpu_s"), rates(runs)
         written = figure(median(run["events"] for run in runs))
         rows.append([name, written, figure(median(a_core)), spread(a_core), figure(median(a_second))])
     columns = ["workload", "rows", "rows a CPU second", "least – most", "rows/s"]
