@@ -7,11 +7,11 @@ import pickle
 import random
 from collections.abc import Sequence
 from fractions import Fraction
+from statistics import pvariance
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import metrics as sk
 
 from models.digest import state_digest
 from models.exact import QUANTA
@@ -29,6 +29,7 @@ from models.scores import (
     folded,
     new_score,
 )
+from tests.models import scikit_learn
 
 Outcome = tuple[Label, Prediction]
 
@@ -65,58 +66,40 @@ of_any_kind = st.one_of(
 )
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", scikit_learn.SEEDS)
 def test_binary_scores_are_scikit_learns(seed: int) -> None:
-    draw = random.Random(seed)
-    labels = [draw.random() < 0.3 for _ in range(3_000)]
-    said = [min(max(draw.gauss(0.6 if label else 0.4, 0.2), 1e-6), 1 - 1e-6) for label in labels]
-    called = [p >= 0.5 for p in said]
+    labels, said = scikit_learn.binary_outcomes(seed)
     values = scored("binary", [(label, binary(p)) for label, p in zip(labels, said, strict=True)]).values()
+    theirs = scikit_learn.said_of("binary", seed)
+    auc = theirs.pop("auc")
     assert values.n == 3_000
-    assert values.accuracy == sk.accuracy_score(labels, called)
-    assert values.precision == pytest.approx(sk.precision_score(labels, called))
-    assert values.recall == pytest.approx(sk.recall_score(labels, called))
-    assert values.f1 == pytest.approx(sk.f1_score(labels, called))
-    assert values.log_loss == pytest.approx(sk.log_loss(labels, said))
-    assert values.auc == pytest.approx(sk.roc_auc_score(labels, said), abs=1e-3)
+    assert values.auc == pytest.approx(auc, abs=1e-3)
+    assert {name: getattr(values, name) for name in theirs} == pytest.approx(theirs)
     assert (values.mae, values.rmse, values.r2) == (None, None, None)
 
 
-def test_auc_is_exact_when_no_pair_shares_a_bin_by_chance() -> None:
-    draw = random.Random(1)
-    labels = [draw.random() < 0.5 for _ in range(1_000)]
-    said = [draw.randrange(11) / 10 for _ in labels]  # true ties count half, here as there
+@pytest.mark.parametrize("seed", scikit_learn.SEEDS)
+def test_auc_is_exact_when_no_pair_shares_a_bin_by_chance(seed: int) -> None:
+    labels, said = scikit_learn.tied_outcomes(seed)  # true ties count half, here as there
     values = scored("binary", [(label, binary(p)) for label, p in zip(labels, said, strict=True)]).values()
-    assert values.auc == pytest.approx(sk.roc_auc_score(labels, said))
+    assert values.auc == pytest.approx(scikit_learn.said_of("tied", seed)["auc"])
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", scikit_learn.SEEDS)
 def test_multiclass_scores_are_scikit_learns_macro_averages(seed: int) -> None:
-    draw = random.Random(seed)
-    names = ["air", "rail", "road", "sea"]
-    labels = [draw.choice(names[:3]) for _ in range(500)]  # "sea" is predicted but never true
-    said = [[draw.random() + (name == label) for name in names] for label in labels]
-    said = [[p / sum(row) for p in row] for row in said]
-    predictions = [multiclass(dict(zip(names, row, strict=True))) for row in said]
-    called = [prediction.value for prediction in predictions]
+    labels, said = scikit_learn.multiclass_outcomes(seed)
+    predictions = [multiclass(dict(zip(scikit_learn.NAMES, row, strict=True))) for row in said]
     values = scored("multiclass", list(zip(labels, predictions, strict=True))).values()
-    macro = {"labels": names[:3], "average": "macro", "zero_division": 0}
-    assert values.accuracy == sk.accuracy_score(labels, called)
-    assert values.precision == pytest.approx(sk.precision_score(labels, called, **macro))
-    assert values.recall == pytest.approx(sk.recall_score(labels, called, **macro))
-    assert values.f1 == pytest.approx(sk.f1_score(labels, called, **macro))
-    assert values.log_loss == pytest.approx(sk.log_loss(labels, said, labels=names))
+    theirs = scikit_learn.said_of("multiclass", seed)
+    assert {name: getattr(values, name) for name in theirs} == pytest.approx(theirs)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", scikit_learn.SEEDS)
 def test_regression_scores_are_scikit_learns(seed: int) -> None:
-    draw = random.Random(seed)
-    labels = [draw.gauss(100, 30) for _ in range(500)]
-    said = [label + draw.gauss(2, 10) for label in labels]
+    labels, said = scikit_learn.regression_outcomes(seed)
     values = scored("regression", [(y, Prediction(p)) for y, p in zip(labels, said, strict=True)]).values()
-    assert values.mae == pytest.approx(sk.mean_absolute_error(labels, said))
-    assert values.rmse == pytest.approx(sk.root_mean_squared_error(labels, said))
-    assert values.r2 == pytest.approx(sk.r2_score(labels, said))
+    theirs = scikit_learn.said_of("regression", seed)
+    assert {name: getattr(values, name) for name in theirs} == pytest.approx(theirs)
 
 
 @given(of_any_kind, st.randoms(use_true_random=False), st.integers(1, 5))
@@ -222,7 +205,9 @@ def test_r2_does_not_drown_in_the_size_of_the_labels(offset: float) -> None:
     labels = [offset + draw.randrange(1_000) for _ in range(1_000)]
     said = [label + draw.randrange(-100, 100) for label in labels]
     outcomes: list[Outcome] = [(y, Prediction(p)) for y, p in zip(labels, said, strict=True)]
-    wanted = pytest.approx(sk.r2_score([y - offset for y in labels], [p - offset for p in said]), rel=1e-6)
+    errors = [Fraction(y) - Fraction(p) for y, p in zip(labels, said, strict=True)]
+    off = sum(error**2 for error in errors) / pvariance(map(Fraction, labels)) / len(labels)
+    wanted = pytest.approx(float(1 - off), rel=1e-6)
     halves = scored("regression", outcomes[:300])
     halves.merge(scored("regression", outcomes[300:]))  # type: ignore[arg-type]
     assert scored("regression", outcomes).values().r2 == wanted
