@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from connectors.kafka_errors import Refusal, translate, translated
 from connectors.kafka_positions import Positions, raise_fatal
@@ -25,8 +25,11 @@ TRANSACTION_TIMEOUT_MS = 10_000
 """After which the broker aborts a dead worker's transaction. Short, as no model runs inside of one; and as long as its
 session, so that whoever gets its tasks then need not wait for the transaction as well."""
 
-INIT_S = 3.0
-"""How often to look whether it is the credentials, while a producer begins."""
+INIT_S = 0.05
+"""How often to look what keeps a producer from beginning."""
+
+ASKS_AGAIN_S = 0.5
+"""How long librdkafka waits before it asks a second time for a producer's id."""
 
 OPEN_TRANSACTION_DEADLINE_S = 20.0
 """How long to wait for an open transaction: a dead worker's ends within 12 s. Who waits longer begins again."""
@@ -109,11 +112,12 @@ class KafkaLog:
         self._open = self._shaken = False
         self._metadata: Any = None  # of the group, while a transaction is open
         self._closing = False
+        own = {"transactional.id": transactional_id, "error_cb": self._on_producer_error}
+        self._producer_config = {**_PRODUCER, **common, **own}
         self._readers: dict[tuple[str, int], PartitionReader] = {}
         with translated("Kafka clients"):
             self._consumer = Consumer({**self._consumer_config, **static}, logger=quiet)
-            own = {"transactional.id": transactional_id, "error_cb": self._on_producer_error}
-            self._producer = Producer({**_PRODUCER, **common, **own}, logger=quiet)
+            self._make_producer()
         self._ends = LogEnds(config, OPEN_TRANSACTION_DEADLINE_S)
 
     def subscribe(self, topics: list[str], listener: Assignment) -> None:
@@ -123,10 +127,24 @@ class KafkaLog:
         with translated(f"subscription to {', '.join(topics)}"):
             self._consumer.subscribe(topics, self._on_assign, self._on_revoke, self._on_lost)
 
+    def _make_producer(self) -> None:
+        self._producer = Producer(self._producer_config, logger=quiet)
+        self._made_s = time.monotonic()
+
     def _init_transactions(self) -> None:
-        """Raises Declined where the cluster refuses our credentials: of that the client itself says nothing here."""
+        """Raises Declined where the cluster refuses our credentials: of that the client itself says nothing here.
+
+        While Kafka aborts what an earlier worker left open it answers that we should ask again. librdkafka does so half
+        a second later, a new client at once. Before that half second is over no other request of the old one can be on
+        its way, which would fence the new one.
+        """
         try:
             self._producer.init_transactions(INIT_S)
+        except KafkaException as error:
+            answered = error.args[0].code() == KafkaError.CONCURRENT_TRANSACTIONS
+            if answered and time.monotonic() - self._made_s < ASKS_AGAIN_S:
+                self._make_producer()
+            raise
         finally:
             self._producer.poll(0)
             self._refusal.raise_it()

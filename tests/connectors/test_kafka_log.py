@@ -67,6 +67,18 @@ class TestKafkaLog(LogContract):
             zombie.send_offsets({(topic, 0): 1})
         zombie.close()
 
+    def test_a_worker_that_comes_back_asks_anew_and_does_not_wait_for_librdkafka_to_ask_again(self, kit: KafkaKit):
+        topic, killed, back = kit.topic(1), kit.log("same"), kit.log("same")
+        joined(killed, topic)
+        killed.begin()
+        produce(killed, topic, 0, None, b"open", 1)
+        killed._producer.flush()
+        first = back._producer
+        back.subscribe([topic], Listener(back, [topic]))
+        assert back._producer is not first
+        put(back, topic, "a")
+        assert values(back.read(topic, 0, 0, back.end_offset(topic, 0))) == ["a"]
+
     def test_the_end_waits_for_an_open_transaction(self, kit: KafkaKit):
         topic, writer, reader = kit.topic(1), kit.log("writer"), kit.log("reader")
         joined(writer, topic)
