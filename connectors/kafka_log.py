@@ -64,6 +64,10 @@ _CONSUMER_FIXED = {
     "partition.assignment.strategy": "range",  # with equal partition counts: partition p of every topic together
     "check.crcs": True,
 }
+_READER = {
+    "queued.max.messages.kbytes": 16_384,
+    "fetch.wait.max.ms": 10,  # a range often ends with a marker: that nothing follows is told after this long
+}
 _PRODUCER = {
     "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
     "retry.backoff.ms": 5,  # 100, the default, is what every second transaction would wait
@@ -262,7 +266,7 @@ class KafkaLog:
         """Committed records with start <= offset < end, in order. Ranges of several topics may be read in turns."""
         key = (topic, partition)
         if key not in self._readers:
-            config = {**self._consumer_config, "queued.max.messages.kbytes": 16_384}
+            config = {**self._consumer_config, **_READER}
             self._readers[key] = PartitionReader(config, topic, partition, ANSWER_DEADLINE_S)
         return self._readers[key].read(start, end)
 
