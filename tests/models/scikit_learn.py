@@ -1,7 +1,7 @@
 """Outcomes that are drawn by seed, and what scikit-learn says of them: independent eyes on our scores.
 
 Its words are kept in ``scikit_learn.json``, as it is not installed here: River imports it wherever it is, which takes
-each worker half a second. To ask again: ``uv run --no-project --with scikit-learn tests/models/scikit_learn.py``.
+each worker 0.4 s. To ask again: ``uv run --no-project --with scikit-learn tests/models/scikit_learn.py``.
 """
 
 from __future__ import annotations
