@@ -57,7 +57,7 @@ class Up:
                 command = child.cmdline()
             except psutil.NoSuchProcess:
                 continue
-            if "infra.cli" in command and name in command:
+            if command[1:3] == ["-m", "infra.cli"] and name in command:  # one that is still to become it names it later
                 return child
         return None
 
