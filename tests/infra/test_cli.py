@@ -43,7 +43,7 @@ def test_help_imports_nothing_heavy():
 
 def test_a_worker_imports_nothing_that_it_has_no_use_for():
     # scikit-learn and pandas too: River imports them if they are there, 0.4 s of every start
-    code = "import sys, infra.roles.worker, river.linear_model; print(*sys.modules)"
+    code = "import sys, infra.roles.worker, river.forest, river.linear_model; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"aiohttp", "duckdb", "faust", "kafka", "pandas", "plotly", "sklearn"}.isdisjoint(done.stdout.split())
 

@@ -73,6 +73,7 @@ def test_binary_scores_are_scikit_learns(seed: int) -> None:
     theirs = scikit_learn.said_of("binary", seed)
     auc = theirs.pop("auc")
     assert values.n == 3_000
+    assert values.accuracy == theirs["accuracy"]
     assert values.auc == pytest.approx(auc, abs=1e-3)
     assert {name: getattr(values, name) for name in theirs} == pytest.approx(theirs)
     assert (values.mae, values.rmse, values.r2) == (None, None, None)
@@ -91,6 +92,7 @@ def test_multiclass_scores_are_scikit_learns_macro_averages(seed: int) -> None:
     predictions = [multiclass(dict(zip(scikit_learn.NAMES, row, strict=True))) for row in said]
     values = scored("multiclass", list(zip(labels, predictions, strict=True))).values()
     theirs = scikit_learn.said_of("multiclass", seed)
+    assert values.accuracy == theirs["accuracy"]
     assert {name: getattr(values, name) for name in theirs} == pytest.approx(theirs)
 
 
