@@ -206,14 +206,7 @@ class _Position:
         self._replay = replay
         self._at = (replay._streams[0].topic, 0)
         group = f"riverrun-replay-{replay.name}"
-        own = {
-            "transactional.id": group,
-            "retry.backoff.ms": 5,
-            "partitioner": "murmur2_random",
-            "linger.ms": 20,
-            "compression.type": "lz4",
-        }
-        self._producer = Producer({**config, **own}, logger=quiet)
+        self._producer = Producer({**config, **_PRODUCER, "transactional.id": group}, logger=quiet)
         self._consumer = Consumer({**config, "group.id": group, "isolation.level": "read_committed"}, logger=quiet)
 
     def read(self) -> int:
